@@ -1,0 +1,66 @@
+package http1
+
+// Side tells requests from responses.
+type Side uint8
+
+// The two sides. The zero value is unknown.
+const (
+	SideUnknown Side = iota
+	Request
+	Response
+)
+
+// Part is the part of a message in which something happened.
+type Part uint8
+
+// The parts, in the order in which they arrive. The zero value is unknown.
+const (
+	PartUnknown Part = iota
+	PartStart   // request line or status line
+	PartFields  // header section
+	PartBody    // content, with its chunk framing
+	PartTrailer // trailer section of a chunked body
+	PartAfter   // behind the end of the message
+)
+
+// MaxSample is the most bytes that ParseError.Got holds.
+const MaxSample = 64
+
+// ParseError says what is wrong with a message that was being read. Everything in
+// it except the sample comes from closed lists or is a number; the sample is
+// hostile input and must be escaped when shown (Error does).
+type ParseError struct {
+	Kind Kind
+	Side Side
+	Part Part
+	// Offset is the byte, counted on the wire from the first byte of this message's
+	// head (0) on through its body, at which the fault lies. For a connection that
+	// ended it is the number of bytes of this message that had arrived.
+	Offset int64
+	// Got is a copy of at most MaxSample bytes around the fault, nil when none had arrived.
+	Got []byte
+	// GotAt is the offset of Got's first byte.
+	GotAt int64
+	// Want and Have quantify the kinds that say so: limit and size seen, or declared
+	// and received length. Zero otherwise.
+	Want, Have int64
+	// Looks is what the bytes resemble when Kind is NotHTTP.
+	Looks Protocol
+	// Err is the connection's error when it ended or failed, nil when its content is at fault.
+	Err error
+}
+
+// Unwrap returns the connection's error, if it was the connection that failed.
+func (e *ParseError) Unwrap() error { return e.Err }
+
+// WriteError says that the destination of a body or head failed, as opposed to its source.
+type WriteError struct {
+	// Written is how many bytes the destination had taken in this call.
+	Written int64
+	Err     error
+}
+
+func (e *WriteError) Error() string { return "http1: write: " + e.Err.Error() }
+
+// Unwrap returns the destination's error.
+func (e *WriteError) Unwrap() error { return e.Err }
