@@ -16,11 +16,11 @@ type Part uint8
 // The parts, in the order in which they arrive. The zero value is unknown.
 const (
 	PartUnknown Part = iota
-	PartStart   // request line or status line
-	PartFields  // header section
-	PartBody    // content, with its chunk framing
-	PartTrailer // trailer section of a chunked body
-	PartAfter   // behind the end of the message
+	PartStart        // request line or status line
+	PartFields       // header section
+	PartBody         // content, with its chunk framing
+	PartTrailer      // trailer section of a chunked body
+	PartAfter        // behind the end of the message
 )
 
 // MaxSample is the most bytes that ParseError.Got holds.
