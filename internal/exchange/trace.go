@@ -1,0 +1,133 @@
+package exchange
+
+import (
+	"time"
+
+	"github.com/originward/originward"
+	"github.com/originward/originward/fact"
+)
+
+// Step numbers the phases that an exchange itself goes through, so that a Trace
+// is an array.
+type Step uint8
+
+// The steps in their order.
+const (
+	StepResolve Step = iota
+	StepConnect
+	StepTLS
+	StepWrite
+	StepFirstByte
+	StepHeaders
+	StepBody
+	stepCount
+)
+
+var stepPhases = [stepCount]originward.Phase{
+	originward.PhaseResolve, originward.PhaseConnect, originward.PhaseTLS, originward.PhaseWrite,
+	originward.PhaseFirstByte, originward.PhaseHeaders, originward.PhaseBody,
+}
+
+// Phase is the phase that the step is.
+func (s Step) Phase() originward.Phase {
+	if s >= stepCount {
+		return ""
+	}
+	return stepPhases[s]
+}
+
+// Trace records when each phase of one exchange began and ended. It holds no
+// pointers and is reused with Reset. The zero Trace is ready: the clock starts
+// with the first phase. It is not safe for concurrent use.
+type Trace struct {
+	start      time.Time
+	begin, end [stepCount]time.Duration // since start
+	begun      uint8                    // bit per step
+	done       uint8                    // bit per step
+}
+
+// Reset forgets everything and starts the clock.
+func (t *Trace) Reset() { *t = Trace{start: time.Now()} }
+
+// Start is when the clock was started; zero when it was not.
+func (t *Trace) Start() time.Time { return t.start }
+
+// Elapsed is the time since the clock was started.
+func (t *Trace) Elapsed() time.Duration {
+	if t.start.IsZero() {
+		return 0
+	}
+	return time.Since(t.start)
+}
+
+// Begin marks the beginning of a step. A step begun again (a retry) is timed anew.
+func (t *Trace) Begin(s Step) {
+	if t == nil {
+		return
+	}
+	if t.start.IsZero() {
+		t.start = time.Now()
+	}
+	d := time.Since(t.start)
+	t.begin[s], t.end[s] = d, d
+	t.begun |= 1 << s
+	t.done &^= 1 << s
+}
+
+// End marks the proper end of a step.
+func (t *Trace) End(s Step) {
+	if t == nil {
+		return
+	}
+	t.end[s] = time.Since(t.start)
+	t.done |= 1 << s
+}
+
+// Next ends a step and begins the one after it at the same moment.
+func (t *Trace) Next(from, to Step) {
+	if t == nil {
+		return
+	}
+	if t.start.IsZero() {
+		t.start = time.Now()
+	}
+	d := time.Since(t.start)
+	t.end[from] = d
+	t.done |= 1 << from
+	t.begin[to], t.end[to] = d, d
+	t.begun |= 1 << to
+	t.done &^= 1 << to
+}
+
+// Fail marks the moment at which a step failed.
+func (t *Trace) Fail(s Step) {
+	if t == nil || t.begun&(1<<s) == 0 {
+		return
+	}
+	t.end[s] = time.Since(t.start)
+}
+
+// Took is how long a step took and whether it ended properly; 0 and false when
+// it was not begun.
+func (t *Trace) Took(s Step) (d time.Duration, done bool) {
+	return t.end[s] - t.begin[s], t.done&(1<<s) != 0
+}
+
+// Begun tells whether a step was begun.
+func (t *Trace) Begun(s Step) bool { return t.begun&(1<<s) != 0 }
+
+// Phases lists the steps that were begun, as evidence.
+func (t *Trace) Phases() []fact.PhaseTime {
+	var out []fact.PhaseTime
+	for s := range stepCount {
+		if !t.Begun(s) {
+			continue
+		}
+		d, done := t.Took(s)
+		out = append(out, fact.PhaseTime{Phase: s.Phase(), MS: millis(d), Done: done})
+	}
+	return out
+}
+
+// millis is a duration in milliseconds with microsecond precision.
+func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
