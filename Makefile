@@ -1,0 +1,51 @@
+# Two commands matter: `make run` shows the main job, `make test` checks everything.
+
+BIN := bin/originward
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOFLAGS_BUILD := -trimpath
+
+.PHONY: run test build deps deps-run vet lint unit cross golden fuzz bench clean
+
+run: deps-run build
+	@$(BIN) demo
+
+test: deps lint cross unit
+
+build:
+	@CGO_ENABLED=0 go build $(GOFLAGS_BUILD) -o $(BIN) ./cmd/originward
+
+# Installs what tests need; quiet and quick when nothing is missing.
+deps:
+	@scripts/deps test
+
+deps-run:
+	@scripts/deps run
+
+vet:
+	go vet ./...
+
+lint: vet
+	@test -z "$$(gofmt -l .)" || { echo "gofmt: run gofmt -w on:"; gofmt -l .; exit 1; }
+	go run $(STATICCHECK) ./...
+
+# Everything that is not bound to a Linux host builds on the systems people sit at.
+cross:
+	GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 go build -o /dev/null ./cmd/originward
+	GOOS=windows GOARCH=amd64 CGO_ENABLED=0 go build -o /dev/null ./cmd/originward
+	GOOS=linux GOARCH=arm64 CGO_ENABLED=0 go build -o /dev/null ./cmd/originward
+
+unit: build
+	go test -race -timeout 15m ./...
+
+# Writes the golden bundles anew from the lab's worlds; review the diff.
+golden: build
+	$(BIN) lab golden --dir internal/lab/testdata/golden
+
+fuzz:
+	@scripts/fuzz 30s
+
+bench:
+	go test -run '^$$' -bench . -benchmem ./...
+
+clean:
+	rm -rf bin dist
