@@ -109,6 +109,9 @@ type WebConfig struct {
 	Logs       []LogPlace `json:"logs,omitempty"`
 	ProxyProto []Place    `json:"proxy_protocol,omitempty"` // listeners that expect PROXY protocol
 	Newer      Tri        `json:"newer,omitempty"`          // files changed after the process loaded them
+	Running    Tri        `json:"running,omitempty"`        // a process of this network namespace runs with this main file
+	PIDs       []int      `json:"pids,omitempty"`           // those processes
+	Unread     []Place    `json:"unread,omitempty"`         // included files that could not be read, so what they say is not known
 }
 
 // Question names the question.
@@ -142,6 +145,25 @@ type Site struct {
 	Root       string   `json:"root,omitempty"`
 	Upstream   string   `json:"upstream,omitempty"`
 	Place      Place    `json:"place"`
+
+	RedirectIf    string        `json:"redirect_if,omitempty"`   // condition of the redirect as written; empty with a Redirect = unconditional
+	RedirectPlace Place         `json:"redirect_place,omitzero"` // line of the redirect
+	Stream        bool          `json:"stream,omitempty"`        // forwards TCP without speaking HTTP
+	RealIP        *RealIP       `json:"real_ip,omitempty"`       // how this site restores the visitor's address; nil = as WebConfig.RealIP
+	Refuses       []SiteRefusal `json:"refuses,omitempty"`       // edge ranges (or restored visitors) that its address rules refuse
+	UserAuth      Tri           `json:"user_auth,omitempty"`     // asks for a password
+}
+
+// SiteRefusal says which sources the address rules of a site refuse, with the
+// rules evaluated in their own order.
+type SiteRefusal struct {
+	Path      string         `json:"path,omitempty"`       // location the rules stand in; empty = the whole site
+	Ranges    []netip.Prefix `json:"ranges,omitempty"`     // edge ranges that are refused, wholly or in part, when the peer's address is judged
+	Everyone  bool           `json:"everyone,omitempty"`   // sources that are no edge are refused too
+	Restored  Tri            `json:"restored,omitempty"`   // yes = the rules judge the restored visitor's address, not the edge's
+	AllowsCDN Tri            `json:"allows_cdn,omitempty"` // the rules allow edge ranges by name
+	Status    int            `json:"status,omitempty"`     // answer to who is refused; 0 = the connection is closed
+	By        Place          `json:"by"`                   // the deciding line
 }
 
 // Limit is a limit on requests or connections per client.
@@ -149,8 +171,13 @@ type Limit struct {
 	Kind    string `json:"kind"` // requests, connections, workers
 	Key     string `json:"key"`  // variable or field it counts by
 	Rate    string `json:"rate,omitempty"`
-	Status  int    `json:"status,omitempty"` // answer when exceeded
-	PeerKey Tri    `json:"peer_key"`         // yes = the key is the connecting address, so an edge counts as one client
+	Status  int    `json:"status,omitempty"`  // answer when exceeded
+	PeerKey Tri    `json:"peer_key"`          // yes = the key is the connecting address, so an edge counts as one client
+	Name    string `json:"name,omitempty"`    // zone or table
+	Burst   int    `json:"burst,omitempty"`   // requests let through beyond the rate
+	Exempts Tri    `json:"exempts,omitempty"` // every edge range is on the limit's own list of exceptions
+	Site    string `json:"site,omitempty"`    // virtual host it stands in; empty = all
+	Path    string `json:"path,omitempty"`    // location it stands in; empty = the whole site
 	Place   Place  `json:"place"`
 }
 
@@ -162,6 +189,9 @@ type Access struct {
 	All      bool           `json:"all,omitempty"`
 	CDN      []netip.Prefix `json:"cdn,omitempty"`      // CDN ranges that the line touches
 	Restored Tri            `json:"restored,omitempty"` // judged after the visitor's address was restored
+	By       string         `json:"by,omitempty"`       // what is judged: address, country, other
+	Site     string         `json:"site,omitempty"`     // virtual host it stands in; empty = all
+	Path     string         `json:"path,omitempty"`     // location it stands in; empty = the whole site
 	Place    Place          `json:"place"`
 }
 
@@ -184,11 +214,16 @@ type Upstream struct {
 	Errno    string         `json:"errno,omitempty"`
 	Speaks   string         `json:"speaks,omitempty"` // http, tls, other: what came back when asked
 	MS       float64        `json:"ms,omitempty"`
-	Listener Tri            `json:"listener,omitempty"` // a socket listens there on this host
-	Loop     Tri            `json:"loop,omitempty"`     // it leads to a CDN's edge
-	Resolved []netip.Addr   `json:"resolved,omitempty"` // what the name means now
-	SNI      Tri            `json:"sni,omitempty"`      // https: a server name is sent
-	Runtime  Tri            `json:"runtime,omitempty"`  // the name is resolved at request time
+	Listener Tri            `json:"listener,omitempty"`       // a socket listens there on this host
+	Loop     Tri            `json:"loop,omitempty"`           // it leads to a CDN's edge
+	Resolved []netip.Addr   `json:"resolved,omitempty"`       // what the name means now
+	SNI      Tri            `json:"sni,omitempty"`            // https: a server name is sent
+	Runtime  Tri            `json:"runtime,omitempty"`        // the name is resolved at request time
+	Site     string         `json:"site,omitempty"`           // virtual host that forwards to it
+	Group    string         `json:"group,omitempty"`          // upstream block or backend it belongs to
+	Local    Tri            `json:"local,omitempty"`          // it is this host or on a connected private network; only such are tried
+	Proxy    bool           `json:"proxy_protocol,omitempty"` // PROXY protocol is sent to it
+	Status   int            `json:"status,omitempty"`         // HTTP status it answered when tried
 	Place    Place          `json:"place"`
 }
 
@@ -196,8 +231,11 @@ type Upstream struct {
 type Setting struct {
 	Name  string  `json:"name"`
 	Value string  `json:"value"`
-	Num   float64 `json:"num,omitempty"` // seconds, bytes or count, when it is one
+	Num   float64 `json:"num,omitempty"`  // seconds, bytes or count, when it is one
+	Site  string  `json:"site,omitempty"` // virtual host or backend it stands in; empty = all
 	Place Place   `json:"place"`
+
+	Default bool `json:"default,omitempty"` // not written anywhere: the program's own default
 }
 
 // LogPlace is a log file of a server.
