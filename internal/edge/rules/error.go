@@ -37,3 +37,6 @@ func errorAt(src string, offset int, msg string, want ...string) *SyntaxError {
 		Want:   want,
 	}
 }
+
+// Place is the line and column, from 1, of the fault within the expression.
+func (e *SyntaxError) Place() (line, column int) { return e.Line, e.Column }
