@@ -1,5 +1,7 @@
 package http1
 
+import "strconv"
+
 // Side tells requests from responses.
 type Side uint8
 
@@ -9,6 +11,17 @@ const (
 	Request
 	Response
 )
+
+// String is "request", "response" or "unknown".
+func (s Side) String() string {
+	switch s {
+	case Request:
+		return "request"
+	case Response:
+		return "response"
+	}
+	return "unknown"
+}
 
 // Part is the part of a message in which something happened.
 type Part uint8
@@ -22,6 +35,23 @@ const (
 	PartTrailer      // trailer section of a chunked body
 	PartAfter        // behind the end of the message
 )
+
+// String is "start", "fields", "body", "trailer", "after" or "unknown".
+func (p Part) String() string {
+	switch p {
+	case PartStart:
+		return "start"
+	case PartFields:
+		return "fields"
+	case PartBody:
+		return "body"
+	case PartTrailer:
+		return "trailer"
+	case PartAfter:
+		return "after"
+	}
+	return "unknown"
+}
 
 // MaxSample is the most bytes that ParseError.Got holds.
 const MaxSample = 64
@@ -48,6 +78,46 @@ type ParseError struct {
 	Looks Protocol
 	// Err is the connection's error when it ended or failed, nil when its content is at fault.
 	Err error
+}
+
+// Error names side, part, fault, byte and a quoted sample.
+func (e *ParseError) Error() string {
+	b := append(make([]byte, 0, 256), "http1: "...)
+	b = append(b, e.Side.String()...)
+	b = append(b, ' ')
+	b = append(b, e.Part.String()...)
+	b = append(b, ": "...)
+	if e.Kind < kindEnd {
+		b = append(b, kinds[e.Kind].text...)
+	}
+	if e.Want != 0 || e.Have != 0 {
+		b = append(b, " ("...)
+		b = strconv.AppendInt(b, e.Have, 10)
+		if e.Want != 0 {
+			b = append(b, " of "...)
+			b = strconv.AppendInt(b, e.Want, 10)
+		}
+		if e.Kind == TooManyFields {
+			b = append(b, " lines)"...)
+		} else {
+			b = append(b, " bytes)"...)
+		}
+	}
+	if e.Looks != LooksUnknown {
+		b = append(b, ", it looks like "...)
+		b = append(b, e.Looks.String()...)
+	}
+	b = append(b, " at byte "...)
+	b = strconv.AppendInt(b, e.Offset, 10)
+	if e.Got != nil {
+		b = append(b, ", near "...)
+		b = strconv.AppendQuoteToASCII(b, string(e.Got))
+	}
+	if e.Err != nil {
+		b = append(b, ": "...)
+		b = append(b, e.Err.Error()...)
+	}
+	return string(b)
 }
 
 // Unwrap returns the connection's error, if it was the connection that failed.

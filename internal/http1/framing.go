@@ -23,6 +23,19 @@ type Framing struct {
 	Length int64 // for LengthBody, else 0
 }
 
-// Quirk is a set of deviations that were tolerated in a response. See quirk.go's
-// list for each one's reason.
-type Quirk uint16
+// String is "none", "length", "chunked", "until_close" or "tunnel".
+func (k FramingKind) String() string {
+	switch k {
+	case NoBody:
+		return "none"
+	case LengthBody:
+		return "length"
+	case ChunkedBody:
+		return "chunked"
+	case UntilCloseBody:
+		return "until_close"
+	case TunnelBody:
+		return "tunnel"
+	}
+	return "unknown"
+}

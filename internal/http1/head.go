@@ -2,22 +2,6 @@ package http1
 
 import "iter"
 
-// Field is one field line. Name and Value point into the reader's buffer; Value
-// has no white space around it. Name keeps the case in which it was sent.
-type Field struct {
-	Name, Value []byte
-	// ID is the field's number when its name is a known one, else FieldOther.
-	ID FieldID
-	// Hop tells that the field concerns only this connection and is not to be
-	// forwarded: the fields RFC 9110 section 7.6.1 lists (Transfer-Encoding and
-	// Upgrade too), and every field that Connection nominates. Content-Length and Host
-	// are never Hop.
-	Hop bool
-	// Odd tells that the name holds a byte other than a letter, a digit or a hyphen
-	// (an underscore or dot, say): legal, but read differently by CGI-like servers.
-	Odd bool
-}
-
 // Head is what request and response heads have in common. All slices point into
 // the reader's buffer and hold until the next head is read, Release or Reset.
 type Head struct {
@@ -69,6 +53,8 @@ type RequestHead struct {
 	// ExpectContinue tells that the client waits for a 100 (Continue) before its body.
 	// ExpectOther tells that Expect holds something else (RFC 9110: may be answered 417).
 	ExpectContinue, ExpectOther bool
+
+	hostSeen bool
 }
 
 // ResponseHead is a response's head.
@@ -83,19 +69,81 @@ func (h *ResponseHead) Interim() bool { return h.Status >= 100 && h.Status < 200
 
 // Get returns the value of the first field of that name (any case), nil when there
 // is none. A field with an empty value gives a non-nil empty slice.
-func (h *Head) Get(name string) []byte { panic("unwritten") }
+func (h *Head) Get(name string) []byte {
+	for i := range h.Fields {
+		if equalFold(h.Fields[i].Name, name) {
+			return h.Fields[i].Value
+		}
+	}
+	return nil
+}
 
 // GetID is Get for a known field, and faster.
-func (h *Head) GetID(id FieldID) []byte { panic("unwritten") }
+func (h *Head) GetID(id FieldID) []byte {
+	for i := range h.Fields {
+		if h.Fields[i].ID == id {
+			return h.Fields[i].Value
+		}
+	}
+	return nil
+}
 
 // Has tells whether a field of that name (any case) is present.
-func (h *Head) Has(name string) bool { panic("unwritten") }
+func (h *Head) Has(name string) bool { return h.Get(name) != nil }
 
 // HasToken tells whether the comma-separated values of the named field hold token (any case).
-func (h *Head) HasToken(name, token string) bool { panic("unwritten") }
+func (h *Head) HasToken(name, token string) bool {
+	for i := range h.Fields {
+		if !equalFold(h.Fields[i].Name, name) {
+			continue
+		}
+		list := h.Fields[i].Value
+		for {
+			t, rest, ok := nextToken(list)
+			if !ok {
+				break
+			}
+			if equalFold(t, token) {
+				return true
+			}
+			list = rest
+		}
+	}
+	return false
+}
 
 // Values yields the values of all fields of that name (any case) in order.
-func (h *Head) Values(name string) iter.Seq[[]byte] { panic("unwritten") }
+func (h *Head) Values(name string) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for i := range h.Fields {
+			if equalFold(h.Fields[i].Name, name) && !yield(h.Fields[i].Value) {
+				return
+			}
+		}
+	}
+}
 
 // MethodString returns Method as a string, without allocating for the registered methods.
-func (h *RequestHead) MethodString() string { panic("unwritten") }
+func (h *RequestHead) MethodString() string {
+	switch string(h.Method) {
+	case "GET":
+		return "GET"
+	case "HEAD":
+		return "HEAD"
+	case "POST":
+		return "POST"
+	case "PUT":
+		return "PUT"
+	case "DELETE":
+		return "DELETE"
+	case "OPTIONS":
+		return "OPTIONS"
+	case "PATCH":
+		return "PATCH"
+	case "CONNECT":
+		return "CONNECT"
+	case "TRACE":
+		return "TRACE"
+	}
+	return string(h.Method)
+}

@@ -1,0 +1,78 @@
+//go:build unix
+
+package http1
+
+import (
+	"io"
+	"net"
+	"os"
+	"syscall"
+)
+
+// rawSource reads from a TCP connection so that no buffer is held while waiting: it
+// takes one from the pool each time the kernel may have data, and gives it back when it has none.
+type rawSource struct {
+	conn syscall.RawConn
+	try  func(fd uintptr) bool // bound once, so that a read allocates nothing
+
+	r    *Reader
+	size int
+	err  error
+}
+
+// newRawSource returns a source for src, reusing old's memory, or nil when src is not a TCP connection.
+func newRawSource(old *rawSource, src io.Reader) *rawSource {
+	tcp, ok := src.(*net.TCPConn)
+	if !ok {
+		return nil
+	}
+	conn, err := tcp.SyscallConn()
+	if err != nil {
+		return nil // not a usable connection: the plain read reports why
+	}
+	if old == nil {
+		old = new(rawSource)
+		old.try = old.attempt
+	}
+	old.conn = conn
+	return old
+}
+
+// read reads into r's empty buffer, of the given size.
+func (s *rawSource) read(r *Reader, size int) error {
+	s.r, s.size, s.err = r, size, nil
+	err := s.conn.Read(s.try)
+	s.r = nil
+	if err != nil {
+		return err
+	}
+	return s.err
+}
+
+func (s *rawSource) attempt(fd uintptr) bool {
+	r := s.r
+	if r.cur == nil {
+		r.cur = getBuffer(s.size)
+	}
+	for {
+		n, err := syscall.Read(int(fd), r.cur.b[r.wr:])
+		switch {
+		case err == syscall.EINTR:
+			continue
+		case err == syscall.EAGAIN:
+			if r.pin == 0 && r.wr == 0 {
+				putBuffer(r.cur)
+				r.cur = nil
+			}
+			return false
+		case err != nil:
+			s.err = os.NewSyscallError("read", err)
+		case n == 0:
+			s.err = io.EOF
+		default:
+			r.wr += n
+			r.total += int64(n)
+		}
+		return true
+	}
+}
