@@ -1,0 +1,89 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"strings"
+
+	"github.com/miekg/dns"
+
+	"github.com/originward/originward"
+)
+
+// dnsServer is the world's public DNS: it answers for the site as the CDN
+// would, the edge's address for proxied records and the content for others.
+type dnsServer struct {
+	udp, tcp *dns.Server
+	stage    *Stage
+}
+
+func (s *Stage) startDNS(context.Context) error {
+	d := &dnsServer{stage: s}
+	addr := netip.AddrPortFrom(Resolver, 53).String()
+	var pc net.PacketConn
+	var l net.Listener
+	err := s.Edge.NS.Do(func() (err error) {
+		if pc, err = net.ListenPacket("udp", addr); err != nil {
+			return err
+		}
+		l, err = net.Listen("tcp", addr)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	d.udp, d.tcp = &dns.Server{PacketConn: pc, Handler: d}, &dns.Server{Listener: l, Handler: d}
+	go d.udp.ActivateAndServe() // ends with close
+	go d.tcp.ActivateAndServe()
+	s.dns = d
+	return nil
+}
+
+func (d *dnsServer) close() error { return errors.Join(d.udp.Shutdown(), d.tcp.Shutdown()) }
+
+// ServeDNS answers one question.
+func (d *dnsServer) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
+	m := new(dns.Msg).SetReply(q)
+	if len(q.Question) == 1 {
+		name := strings.ToLower(strings.TrimSuffix(q.Question[0].Name, "."))
+		known := false
+		for _, r := range d.stage.records() {
+			if r.Name != name {
+				continue
+			}
+			known = true
+			if rr := d.answer(q.Question[0], r); rr != nil {
+				m.Answer = append(m.Answer, rr)
+			}
+		}
+		if !known {
+			m.Rcode = dns.RcodeNameError
+		}
+	}
+	_ = w.WriteMsg(m) // a visitor that left needs no answer
+}
+
+func (d *dnsServer) answer(q dns.Question, r originward.Record) dns.RR {
+	head := dns.RR_Header{Name: q.Name, Class: dns.ClassINET, Ttl: 300}
+	if r.Proxied {
+		if q.Qtype != dns.TypeA {
+			return nil
+		}
+		head.Rrtype = dns.TypeA
+		return &dns.A{Hdr: head, A: EdgeFront.AsSlice()}
+	}
+	switch {
+	case r.Type == originward.RecordCNAME:
+		head.Rrtype = dns.TypeCNAME
+		return &dns.CNAME{Hdr: head, Target: dns.Fqdn(r.Content)}
+	case r.Type == originward.RecordA && q.Qtype == dns.TypeA:
+		head.Rrtype = dns.TypeA
+		return &dns.A{Hdr: head, A: net.ParseIP(r.Content)}
+	case r.Type == originward.RecordAAAA && q.Qtype == dns.TypeAAAA:
+		head.Rrtype = dns.TypeAAAA
+		return &dns.AAAA{Hdr: head, AAAA: net.ParseIP(r.Content)}
+	}
+	return nil
+}

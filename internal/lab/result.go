@@ -1,0 +1,21 @@
+package lab
+
+import (
+	"time"
+
+	"github.com/originward/originward"
+)
+
+// Result is the outcome of running one world.
+type Result struct {
+	World   *World
+	Skipped string // what this machine lacks; the world was not run
+	Code    int    // status the edge answered while broken
+	Found   []originward.CauseID
+	Wrong   []string // everything that was not as expected; empty = the world holds
+	Took    time.Duration
+	Broken  *originward.Diagnosis // of the broken world, with every vantage
+}
+
+// OK reports whether the world was run and held.
+func (r Result) OK() bool { return r.Skipped == "" && len(r.Wrong) == 0 }

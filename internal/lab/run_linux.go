@@ -1,0 +1,169 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/originward/originward"
+	"github.com/originward/originward/internal/netns"
+)
+
+// Lacks says what this machine lacks to run a world; empty = nothing.
+func Lacks(w *World) string {
+	if err := netns.Supported(); err != nil {
+		return err.Error()
+	}
+	var missing []string
+	for _, p := range append([]string{"unshare", "nsenter", "ss"}, w.Needs...) {
+		if !hasProgram(p) {
+			missing = append(missing, p)
+		}
+	}
+	if len(missing) > 0 {
+		return "programs are missing: " + strings.Join(missing, ", ")
+	}
+	return ""
+}
+
+func hasProgram(name string) bool {
+	for _, dir := range []string{"/usr/local/sbin", "/usr/sbin", "/sbin"} {
+		if _, err := os.Stat(dir + "/" + name); err == nil {
+			return true
+		}
+	}
+	_, err := exec.LookPath(name)
+	return err == nil
+}
+
+// Run builds a world, sees it healthy, breaks it, diagnoses it with every
+// vantage and without the deciding ones, cures it, and sees it healthy again.
+func Run(ctx context.Context, w *World, exe string) (r Result) {
+	began := time.Now()
+	r = Result{World: w, Skipped: Lacks(w)}
+	if r.Skipped != "" {
+		return r
+	}
+	defer func() { r.Took = time.Since(began) }()
+	wrong := func(format string, a ...any) { r.Wrong = append(r.Wrong, fmt.Sprintf(format, a...)) }
+	s, err := Up(ctx, w, exe)
+	if err != nil {
+		wrong("%v", err)
+		return r
+	}
+	defer func() {
+		if err := s.Down(); err != nil {
+			wrong("remove the world: %v", err)
+		}
+	}()
+	if err := s.run(ctx, &r, wrong); err != nil {
+		wrong("%v", err)
+	}
+	return r
+}
+
+func (s *Stage) run(ctx context.Context, r *Result, wrong func(string, ...any)) error {
+	w := s.World
+	if w.Unhealthy == "" {
+		if err := s.mustBeHealthy(ctx, "before it is broken"); err != nil {
+			return err
+		}
+	}
+	if w.Break != nil {
+		if err := w.Break(ctx, s); err != nil {
+			return fmt.Errorf("break: %w", err)
+		}
+	}
+	d, err := s.Diagnose(ctx, Look{})
+	if err != nil {
+		return err
+	}
+	r.Broken, r.Found = d, d.RootCauses
+	if d.Edge != nil {
+		r.Code = d.Edge.Code
+	}
+	if w.Code != 0 && r.Code != w.Code {
+		wrong("edge answered %d, expected %d", r.Code, w.Code)
+	}
+	checkCauses(w, d, wrong)
+	if len(w.Decides) > 0 {
+		if d, err = s.Without(ctx, w.Decides...); err != nil {
+			return err
+		}
+		checkWithout(w, d, wrong)
+	}
+	if w.Cure == nil {
+		return nil
+	}
+	if err := w.Cure(ctx, s); err != nil {
+		return fmt.Errorf("cure: %w", err)
+	}
+	return s.mustBeHealthy(ctx, "after the cure")
+}
+
+// mustBeHealthy waits until the edge answers below 400, and wants the
+// diagnosis to say healthy too.
+func (s *Stage) mustBeHealthy(ctx context.Context, when string) error {
+	var last string
+	err := s.wait(ctx, "a healthy site", func() bool {
+		out, err := s.Client.Run(ctx, "curl", "-sko", "/dev/null", "-m", "5", "-w", "%{http_code}", "--connect-to", "::"+EdgeFront.String(), s.url())
+		last = out
+		return err == nil && out < "400" && out > "000"
+	})
+	if err != nil {
+		return fmt.Errorf("%s: the edge answers %s: %w", when, last, err)
+	}
+	d, err := s.Diagnose(ctx, Look{})
+	if err != nil {
+		return fmt.Errorf("%s: %w", when, err)
+	}
+	if len(d.RootCauses) > 0 || d.ExitCode() != originward.ExitHealthy {
+		return fmt.Errorf("%s: called %s with %v", when, d.Status, d.RootCauses)
+	}
+	return nil
+}
+
+func checkCauses(w *World, d *originward.Diagnosis, wrong func(string, ...any)) {
+	for _, id := range w.Causes {
+		if !slices.Contains(d.RootCauses, id) {
+			wrong("%s is not named; named: %v", id, d.RootCauses)
+			continue
+		}
+		if got := standingOf(d, id); got.Rank() > w.standing().Rank() {
+			wrong("%s stands %s, expected %s", id, got, w.standing())
+		}
+	}
+	for _, id := range d.RootCauses {
+		if !slices.Contains(w.Causes, id) {
+			wrong("%s is named (%s) and is not the cause", id, standingOf(d, id))
+		}
+	}
+}
+
+func checkWithout(w *World, d *originward.Diagnosis, wrong func(string, ...any)) {
+	for _, f := range d.Findings {
+		if f.Standing == originward.Proved && f.Cause != originward.Healthy {
+			wrong("without %v: %s is still proved", w.Decides, f.Cause)
+		}
+	}
+	for _, v := range w.Decides {
+		named := slices.ContainsFunc(d.NotObserved, func(n originward.NotObserved) bool { return n.Vantage == v })
+		if !named {
+			wrong("without %v: the missing vantage %s is not named", w.Decides, v)
+		}
+	}
+}
+
+func standingOf(d *originward.Diagnosis, id originward.CauseID) originward.Standing {
+	best := originward.RuledOut
+	for _, f := range d.Findings {
+		if f.Cause == id && f.Standing.Rank() < best.Rank() {
+			best = f.Standing
+		}
+	}
+	return best
+}
