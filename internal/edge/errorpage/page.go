@@ -1,0 +1,101 @@
+package errorpage
+
+import (
+	"strconv"
+	"time"
+)
+
+// DocsBase is where each code is explained; the code's number and ".md" follow.
+const DocsBase = "https://github.com/originward/originward/blob/main/docs/codes/"
+
+// Page is one error to be shown.
+type Page struct {
+	Code    int       // number on the page: 521, 1016, …; an unknown one is shown as 500
+	Host    string    // as the visitor asked for it; hostile
+	Ray     string    // 16 hex digits
+	Colo    string    // place of the edge
+	Address string    // the visitor's; empty = not shown
+	Time    time.Time // shown in UTC, to the second
+	// RetryAfter is in seconds, when a rule knows better than the code's own value; 0 = the code's.
+	RetryAfter int
+}
+
+// Rendered is an answer, ready to be sent.
+type Rendered struct {
+	Status      int
+	ContentType string
+	RetryAfter  int // seconds; 0 = no Retry-After
+	Body        []byte
+}
+
+// Header lists the fields that go with every answer of the edge's own, beside
+// Content-Type, Content-Length and Retry-After.
+func (r Rendered) Header() [][2]string {
+	h := [][2]string{
+		{"Cache-Control", "private, max-age=0, no-store, no-cache, must-revalidate, post-check=0, pre-check=0"},
+		{"Expires", "Thu, 01 Jan 1970 00:00:01 GMT"},
+		{"Referrer-Policy", "same-origin"},
+		{"X-Content-Type-Options", "nosniff"},
+		{"X-Frame-Options", "SAMEORIGIN"},
+		{"Vary", "Accept"},
+	}
+	if r.ContentType == contentTypes[formHTML] {
+		h = append(h, [2]string{"Content-Security-Policy", contentPolicy()})
+	}
+	if r.RetryAfter > 0 {
+		h = append(h, [2]string{"Retry-After", strconv.Itoa(r.RetryAfter)})
+	}
+	return h
+}
+
+// view is a page with everything that its three forms show.
+type view struct {
+	Page
+	code
+	text
+	UI    map[string]string
+	Docs  string
+	Stamp string
+	Retry int
+}
+
+// Render writes the page in the form that the Accept header asks for.
+func Render(p Page, accept string) Rendered {
+	v := newView(p)
+	f := negotiate(accept)
+	r := Rendered{Status: v.status, ContentType: contentTypes[f], RetryAfter: v.Retry}
+	switch f {
+	case formJSON, formProblem:
+		r.Body = v.json()
+	case formMarkdown:
+		r.Body = v.markdown()
+	default:
+		r.Body = v.html()
+	}
+	return r
+}
+
+func newView(p Page) *view {
+	c, ok := lookUp(p.Code)
+	if !ok {
+		c, _ = lookUp(500)
+	}
+	if p.Host == "" {
+		p.Host = "-"
+	}
+	retry := c.retryAfter
+	if p.RetryAfter > 0 {
+		retry = p.RetryAfter
+	}
+	p.Time = p.Time.UTC().Truncate(time.Second)
+	lang := english()
+	return &view{
+		Page:  p,
+		code:  c,
+		text:  lang.code(c.number),
+		UI:    lang.UI,
+		Docs:  DocsBase + strconv.Itoa(c.number) + ".md",
+		Stamp: p.Time.Format("2006-01-02 15:04:05 UTC"),
+		Retry: retry,
+	}
+}
