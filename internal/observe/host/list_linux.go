@@ -1,13 +1,29 @@
 package host
 
-import "github.com/originward/originward/internal/observe/host/collect"
+import (
+	"context"
+
+	"github.com/originward/originward/internal/observe/host/collect"
+	"github.com/originward/originward/internal/observe/host/ifaces"
+	"github.com/originward/originward/internal/observe/host/procs"
+	"github.com/originward/originward/internal/observe/host/routes"
+	"github.com/originward/originward/internal/observe/host/sockets"
+)
 
 // collectors is the list of everything that is asked of a host: one line each.
 func collectors() []collect.Collector {
-	return []collect.Collector{}
+	return []collect.Collector{
+		sockets.Collector(),
+		ifaces.Collector(),
+		routes.Collector(),
+	}
 }
 
 // sources read what several collectors share.
 func sources() collect.Sources {
-	return collect.Sources{}
+	return collect.Sources{
+		Processes: func(ctx context.Context, e *collect.Env) procs.Table { return procs.Read(ctx, e.Proc) },
+		Listeners: sockets.Read,
+		Addresses: ifaces.Read,
+	}
 }

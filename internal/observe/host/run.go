@@ -16,10 +16,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"runtime/debug"
 	"time"
 
 	"github.com/originward/originward"
+	"github.com/originward/originward/internal/cdn"
 	"github.com/originward/originward/internal/escape"
 	"github.com/originward/originward/internal/observe/host/collect"
 )
@@ -35,7 +37,22 @@ const grace = 200 * time.Millisecond
 // everything that was not. It always returns a bundle; when ctx ends early,
 // what is missing is in NotObserved.
 func Collect(ctx context.Context, a Ask) *originward.Bundle {
-	return run(ctx, collect.NewEnv(a, sources()), collectors())
+	return run(ctx, collect.NewEnv(withCDN(a), sources()), collectors())
+}
+
+// withCDN fills in what is known of CDNs where the asker did not say: the
+// edge is Cloudflare's.
+func withCDN(a Ask) Ask {
+	if a.Ranges == nil {
+		a.Ranges, _ = cdn.Ranges(cdn.Cloudflare, "")
+	}
+	if a.CDN == nil {
+		a.CDN = func(addr netip.Addr) (string, netip.Prefix, bool) {
+			id, in := cdn.Lookup(addr)
+			return string(id), in, id != ""
+		}
+	}
+	return a
 }
 
 func run(ctx context.Context, env *collect.Env, list []collect.Collector) *originward.Bundle {

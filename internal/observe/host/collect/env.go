@@ -31,6 +31,8 @@ type Sources struct {
 // Listening is the shared answer about listening sockets.
 type Listening struct {
 	fact.Listeners
+	Inodes  []uint32                 // of Sockets, one by one
+	Exact   bool                     // queues' sizes, drops and v6-only are known
 	Missing []originward.NotObserved // what could not be seen of them
 	Err     error                    // the sockets could not be read at all
 }
