@@ -23,5 +23,8 @@ func Run(_ context.Context, w *World, _ string) Result { return Result{World: w,
 // Up fails: worlds need Linux.
 func Up(_ context.Context, w *World, _ string) (*Stage, error) { return nil, errors.New(Lacks(w)) }
 
+// Guide says nothing.
+func (*Stage) Guide() string { return "" }
+
 // Down removes nothing.
 func (*Stage) Down() error { return nil }
