@@ -25,7 +25,7 @@ type Body struct {
 	side     Side
 	state    bodyState
 	quirks   Quirk
-	left     int64 // bytesleft of content or chunk; -1 when only the end of the connection tells
+	left     int64 // bytes left of content or chunk; -1 when only the end of the connection tells
 	consumed int64
 	waste    int64 // chunk framing beyond what content needs
 	err      *ParseError
@@ -82,21 +82,12 @@ func (b *Body) Trailers() []Field { return b.trailers }
 // connection when none is buffered. The piece holds until the next call on the body
 // or its reader. io.EOF, with no bytes, is the body's proper end.
 func (b *Body) Next() ([]byte, error) {
-	for {
-		if p := b.Buffered(); len(p) > 0 {
-			b.Discard(len(p))
-			return p, nil
-		}
-		if b.err != nil {
-			return nil, b.err
-		}
-		if b.state == bodyDone {
-			return nil, io.EOF
-		}
-		if err := b.fill(); err != nil {
-			return nil, b.ended(err)
-		}
+	p, err := b.peek()
+	if err != nil {
+		return nil, err
 	}
+	b.Discard(len(p))
+	return p, nil
 }
 
 // Buffered returns the next content bytes that have already arrived, without I/O
@@ -119,6 +110,9 @@ func (b *Body) Buffered() []byte {
 
 // Discard consumes the first n bytes of Buffered.
 func (b *Body) Discard(n int) {
+	if n == 0 {
+		return
+	}
 	b.r.rd += n
 	b.took(int64(n))
 	if b.framing.Kind == ChunkedBody && b.state == bodyChunkEnd {

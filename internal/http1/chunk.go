@@ -109,24 +109,32 @@ func (b *Body) parseChunkSize(line []byte) (size int64, kind Kind, at int) {
 // It is checked in full and then ignored: readers that stop at different places of a malformed
 // one see different chunks.
 func (b *Body) chunkExtension(line []byte, i int) (Kind, int) {
+	if i == len(line) {
+		return KindNone, 0
+	}
+	if ctl := firstForbidden(line, i); ctl >= 0 {
+		if line[ctl] == '\r' {
+			return BareCR, ctl
+		}
+		return BadChunkExtension, ctl
+	}
+	if class[line[i]]&isToken != 0 {
+		return BadChunkSize, i // it follows the digits directly
+	}
 	for i < len(line) {
-		start := i
 		i = skipSpace(line, i)
 		if i == len(line) && b.side == Response {
 			b.quirks |= QuirkChunkSpace
 			return KindNone, 0
 		}
 		if i == len(line) || line[i] != ';' {
-			if start == i && class[line[i]]&isToken != 0 || i < len(line) && line[i] == '\r' {
-				return extensionFault(line[i]), i
-			}
-			return BadChunkExtension, min(i, len(line)-1)
+			return BadChunkExtension, i
 		}
 		i = skipSpace(line, i+1)
 		name := i
 		i = skipClass(line, i, isToken)
 		if i == name {
-			return BadChunkExtension, min(i, len(line)-1)
+			return BadChunkExtension, i
 		}
 		eq := skipSpace(line, i)
 		if eq == len(line) || line[eq] != '=' {
@@ -140,18 +148,10 @@ func (b *Body) chunkExtension(line []byte, i int) (Kind, int) {
 			i = skipClass(line, i, isToken)
 		}
 		if i == value {
-			return BadChunkExtension, min(i, len(line)-1)
+			return BadChunkExtension, i
 		}
 	}
 	return KindNone, 0
-}
-
-// extensionFault is the fault of a byte that follows the digits of a chunk size directly.
-func extensionFault(c byte) Kind {
-	if c == '\r' {
-		return BareCR
-	}
-	return BadChunkSize
 }
 
 func skipSpace(b []byte, i int) int {
@@ -168,19 +168,15 @@ func skipClass(b []byte, i int, mask uint8) int {
 	return i
 }
 
-// skipQuoted returns the index behind the quoted-string that begins at b[i], i itself when it is malformed.
+// skipQuoted returns the index behind the quoted-string that begins at b[i], i itself
+// when it has no end. Control bytes have been ruled out before.
 func skipQuoted(b []byte, i int) int {
 	for j := i + 1; j < len(b); j++ {
-		switch c := b[j]; {
-		case c == '"':
+		switch b[j] {
+		case '"':
 			return j + 1
-		case c == '\\':
+		case '\\':
 			j++
-			if j == len(b) || b[j] < 0x20 && b[j] != '\t' || b[j] == 0x7f {
-				return i
-			}
-		case c < 0x20 && c != '\t' || c == 0x7f:
-			return i
 		}
 	}
 	return i

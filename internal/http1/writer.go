@@ -69,7 +69,7 @@ func (c *ChunkWriter) add(p []byte) int {
 // room is how much content fits into the buffer beside what waits in it.
 func (c *ChunkWriter) room() int { return len(c.buf.b) - c.n - chunkOverhead }
 
-// Flush sends what waits in the buffer: a prefix, or pieces that ReadFrom gathered.
+// Flush sends what waits in the buffer: the prefix, as long as no chunk has followed it.
 func (c *ChunkWriter) Flush() error {
 	if c.n == 0 {
 		return nil
