@@ -182,3 +182,50 @@ func List(list []netip.Prefix, max int) string {
 	}
 	return b.String()
 }
+
+// Outside is the first address of p that is in none of list.
+func Outside(p netip.Prefix, list []netip.Prefix) (netip.Addr, bool) {
+	var inside []netip.Prefix
+	for _, l := range list {
+		if !l.Overlaps(p) {
+			continue
+		}
+		if l.Bits() <= p.Bits() {
+			return netip.Addr{}, false
+		}
+		inside = append(inside, l)
+	}
+	if len(inside) == 0 {
+		return p.Addr(), true
+	}
+	lo, hi := halves(p)
+	if a, ok := Outside(lo, inside); ok {
+		return a, true
+	}
+	return Outside(hi, inside)
+}
+
+// Representatives gives one address for each part into which list cuts r:
+// whatever is decided by membership in list alone is the same for a whole
+// part, so asking these addresses asks for all of r.
+func Representatives(r netip.Prefix, list []netip.Prefix) []netip.Addr {
+	parts := []netip.Prefix{r}
+	for _, l := range list {
+		if l.Bits() > r.Bits() && r.Contains(l.Addr()) {
+			parts = append(parts, l)
+		}
+	}
+	parts = Sort(parts)
+	var out []netip.Addr
+	for i, p := range parts {
+		// Sorted, a prefix comes directly before those inside it.
+		j := i + 1
+		for j < len(parts) && p.Contains(parts[j].Addr()) {
+			j++
+		}
+		if a, ok := Outside(p, parts[i+1:j]); ok {
+			out = append(out, a)
+		}
+	}
+	return out
+}

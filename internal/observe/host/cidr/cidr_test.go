@@ -88,3 +88,22 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestRepresentatives(t *testing.T) {
+	r := netip.MustParsePrefix("104.16.0.0/13")
+	list := pfx("104.16.0.0/16", "104.16.0.0/24", "104.17.0.0/32", "10.0.0.0/8", "104.0.0.0/8")
+	got := Representatives(r, list)
+	want := []string{"104.17.0.1", "104.16.1.0", "104.16.0.0", "104.17.0.0"}
+	if len(got) != len(want) {
+		t.Fatalf("Representatives = %v", got)
+	}
+	for i := range want {
+		if got[i].String() != want[i] {
+			t.Errorf("Representatives = %v, want %v", got, want)
+			break
+		}
+	}
+	if got := Representatives(r, pfx("104.16.0.0/14", "104.20.0.0/14")); len(got) != 2 {
+		t.Errorf("a range that is cut whole gave %v", got)
+	}
+}
