@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/originward/originward/internal/observe/host/collect"
+	"github.com/originward/originward/internal/observe/host/counters"
 	"github.com/originward/originward/internal/observe/host/ifaces"
 	"github.com/originward/originward/internal/observe/host/procs"
 	"github.com/originward/originward/internal/observe/host/routes"
@@ -14,6 +15,7 @@ import (
 func collectors() []collect.Collector {
 	return []collect.Collector{
 		sockets.Collector(),
+		counters.Collector(),
 		ifaces.Collector(),
 		routes.Collector(),
 	}

@@ -47,9 +47,13 @@ func run(ctx context.Context, env *collect.Env) (seen []originward.Evidence, mis
 	}
 	defer h.Close()
 	_ = h.SetSocketTimeout(time.Second)
-	addrs := env.Addresses(ctx)
-	s := survey{env: env, h: h, addrs: addrs, names: map[int]string{}}
-	for _, f := range []originward.Family{originward.IP4, originward.IP6} {
+	s := survey{env: env, h: h, addrs: env.Addresses(ctx), names: map[int]string{}, tables: map[originward.Family]tables{}}
+	families := []originward.Family{originward.IP4, originward.IP6}
+	for _, f := range families {
+		entries, cut, err := table(h, familyOf(f))
+		s.tables[f] = tables{entries, cut, err}
+	}
+	for _, f := range families {
 		e, m := s.family(ctx, f)
 		seen, missing = append(seen, e...), append(missing, m...)
 	}
@@ -58,10 +62,35 @@ func run(ctx context.Context, env *collect.Env) (seen []originward.Evidence, mis
 
 // survey is one run.
 type survey struct {
-	env   *collect.Env
-	h     *netlink.Handle
-	addrs fact.Addresses
-	names map[int]string
+	env    *collect.Env
+	h      *netlink.Handle
+	addrs  fact.Addresses
+	names  map[int]string
+	tables map[originward.Family]tables
+}
+
+// tables are all routing tables of a family.
+type tables struct {
+	entries []entry
+	cut     bool // there are more entries than were kept
+	err     error
+}
+
+// hasDefault reports whether a family has a default route; unknown when the
+// tables were not readable.
+func (t tables) hasDefault() fact.Tri {
+	if t.err != nil {
+		return fact.Unknown
+	}
+	for _, e := range t.entries {
+		if e.prefix.Bits() == 0 && e.Type == unix.RTN_UNICAST && e.Table != unix.RT_TABLE_LOCAL {
+			return fact.Yes
+		}
+	}
+	if t.cut {
+		return fact.Unknown
+	}
+	return fact.No
 }
 
 func (s *survey) ifname(i int) string {
@@ -78,28 +107,26 @@ func (s *survey) ifname(i int) string {
 
 func (s *survey) family(ctx context.Context, f originward.Family) (seen []originward.Evidence, missing []originward.NotObserved) {
 	subject := originward.Subject{Family: f}
-	entries, cut, err := table(s.h, familyOf(f))
-	if err != nil {
-		return nil, []originward.NotObserved{collect.Missing(fact.QRoutes, subject, "the routing tables are not readable: "+escape.Line(err.Error(), 200), "run again")}
+	t := s.tables[f]
+	if t.err != nil {
+		return nil, []originward.NotObserved{collect.Missing(fact.QRoutes, subject, "the routing tables are not readable: "+escape.Line(t.err.Error(), 200), "run again")}
 	}
 	text, to, err := rules(s.h, familyOf(f))
 	if err != nil {
 		missing = append(missing, collect.Missing(fact.QRoutes, subject, "the policy rules are not readable: "+escape.Line(err.Error(), 200), "run again"))
 	}
 	ranges := s.env.RangesOf(f)
-	base := fact.Routes{Groups: []fact.RouteGroup{}, Special: s.special(entries, ranges), Rules: text}
+	base := fact.Routes{
+		Default4: s.tables[originward.IP4].hasDefault(), Default6: s.tables[originward.IP6].hasDefault(),
+		Groups: []fact.RouteGroup{}, Special: s.special(t.entries, ranges), Rules: text,
+	}
 	cuts := to
-	for _, e := range entries {
+	for _, e := range t.entries {
 		if e.prefix.Bits() > 0 {
 			cuts = append(cuts, e.prefix)
 		}
 	}
 	cuts = touching(cuts, ranges)
-	if f == originward.IP4 {
-		base.Default4 = fact.TriOf(hasDefault(entries))
-	} else {
-		base.Default6 = fact.TriOf(hasDefault(entries))
-	}
 	locals := s.locals(f)
 	for _, local := range locals {
 		q := s.asker(local)
@@ -108,8 +135,8 @@ func (s *survey) family(ctx context.Context, f originward.Family) (seen []origin
 		others, _ := q.groups(ctx, s.others(f), nil, false)
 		r.Groups = append(append(r.Groups, groups...), others...)
 		subject.Addr = local
-		seen = append(seen, s.env.Item(subject, r, summary(local, r), fmt.Sprintf("ip route get %s from %s", ranges[0].Addr().Next(), local)))
-		if !whole || cut {
+		seen = append(seen, s.env.Item(subject, r, summary(local, r), fmt.Sprintf("ip route get %s from %s", example(r, ranges), local)))
+		if !whole || t.cut {
 			missing = append(missing, collect.Missing(fact.QRoutes, subject, "the routing tables split the edge's ranges into more pieces than are looked up", "ip route get EDGE_ADDRESS"))
 		}
 	}
@@ -191,15 +218,6 @@ func (s *survey) others(f originward.Family) []netip.Prefix {
 	return out
 }
 
-func hasDefault(entries []entry) bool {
-	for _, e := range entries {
-		if e.prefix.Bits() == 0 && e.Type == unix.RTN_UNICAST && e.Table != unix.RT_TABLE_LOCAL {
-			return true
-		}
-	}
-	return false
-}
-
 // touching keeps the prefixes that overlap one of the ranges.
 func touching(ps, ranges []netip.Prefix) []netip.Prefix {
 	var out []netip.Prefix
@@ -248,9 +266,22 @@ func name(f originward.Family) string {
 
 func version(f originward.Family) string { return strings.TrimPrefix(string(f), "ip") }
 
+// example is an address of the edge whose route is worth looking at first.
+func example(r fact.Routes, ranges []netip.Prefix) netip.Addr {
+	for _, g := range r.Groups {
+		if g.CDN && odd(g) {
+			return g.Ranges[0].Addr().Next()
+		}
+	}
+	return ranges[0].Addr().Next()
+}
+
+// odd reports whether a group's route differs from what a host usually has.
+func odd(g fact.RouteGroup) bool { return g.Type != "unicast" || g.InOK == fact.No || !g.Default }
+
 // summary tells the ways replies take, the odd ones first.
 func summary(local netip.Addr, r fact.Routes) string {
-	var odd, usual []string
+	var first, rest []string
 	for _, g := range r.Groups {
 		if !g.CDN {
 			continue
@@ -264,11 +295,11 @@ func summary(local netip.Addr, r fact.Routes) string {
 			what += fmt.Sprintf(" and %d more", n)
 		}
 		line := what + ": " + describe(g)
-		if g.Type != "unicast" || g.InOK == fact.No || !g.Default {
-			odd = append(odd, line)
+		if odd(g) {
+			first = append(first, line)
 		} else {
-			usual = append(usual, line)
+			rest = append(rest, line)
 		}
 	}
-	return escape.Line(fmt.Sprintf("Replies from %s to the edge's ranges: %s.", local, strings.Join(append(odd, usual...), "; ")), 800)
+	return escape.Line(fmt.Sprintf("Replies from %s to the edge's ranges: %s.", local, strings.Join(append(first, rest...), "; ")), 800)
 }
