@@ -1,5 +1,7 @@
 package http1
 
+import "strings"
+
 // Field is one field line. Name and Value point into the reader's buffer; Value
 // has no white space around it. Name keeps the case in which it was sent.
 type Field struct {
@@ -194,6 +196,7 @@ var fieldIndex = buildFieldIndex()
 type fieldTable struct {
 	first [256]FieldID
 	next  [fieldEnd]FieldID
+	small [fieldEnd]string // the names in lower case
 }
 
 func buildFieldIndex() (t fieldTable) {
@@ -204,6 +207,7 @@ func buildFieldIndex() (t fieldTable) {
 		h := fieldHash([]byte(fieldNames[id]))
 		t.next[id] = t.first[h]
 		t.first[h] = id
+		t.small[id] = strings.ToLower(fieldNames[id])
 	}
 	return t
 }
@@ -218,10 +222,18 @@ func LookupField(name []byte) FieldID {
 	if len(name) == 0 {
 		return FieldOther
 	}
+next:
 	for id := fieldIndex.first[fieldHash(name)]; id != FieldOther; id = fieldIndex.next[id] {
-		if equalFold(name, fieldNames[id]) {
-			return id
+		small := fieldIndex.small[id]
+		if len(small) != len(name) {
+			continue
 		}
+		for i, c := range name {
+			if lower[c] != small[i] {
+				continue next
+			}
+		}
+		return id
 	}
 	return FieldOther
 }

@@ -9,13 +9,12 @@ const maxNominated = 32
 func parseField(line []byte, side Side, f *Field) (quirk Quirk, kind Kind, at int) {
 	all := isPlain
 	i := 0
-	for i < len(line) && line[i] != ':' {
+	for ; i < len(line); i++ {
 		c := class[line[i]]
-		if c&isToken == 0 {
+		if c&isToken == 0 { // a colon is none either
 			break
 		}
 		all &= c
-		i++
 	}
 	colon := i
 	if i == len(line) {
