@@ -1,0 +1,119 @@
+package config
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"net/netip"
+	"time"
+
+	"github.com/originward/originward"
+)
+
+// Config is a whole configuration, checked.
+type Config struct {
+	File     string // where it was read from
+	Listen   Listen
+	Colo     string           // three capital letters after the ray
+	Egress   []netip.Addr     // source addresses towards origins; empty = the system's choice
+	Resolver []netip.AddrPort // DNS servers for origins' names; empty = the system's
+	Data     string           // folder for what the edge keeps; empty = nothing is kept
+	Timers   Timers
+	Trust    Trust
+	Tokens   []Token
+	APITLS   *tls.Certificate // nil = the API speaks plain HTTP
+	Zones    []Zone
+	// Warnings are oddities that do not keep the edge from serving.
+	Warnings []Problem
+}
+
+// Listen is where the edge listens, each as "host:port" for net.Listen. Empty
+// means that the role is off.
+type Listen struct {
+	HTTP, HTTPS    []string
+	DNS            []string
+	API, Dashboard string
+}
+
+// Timers are the edge's timers (cloudflare connection-limits, 2026-07-23).
+type Timers struct {
+	Connect time.Duration // TCP handshake with the origin
+	TLS     time.Duration // TLS handshake with the origin
+	Ack     time.Duration // request bytes unacknowledged
+	Read    time.Duration // between two reads from the origin
+	Write   time.Duration // origin takes no request bytes
+	Idle    time.Duration // unused pooled connection
+	Client  time.Duration // visitor's idle connection
+	Header  time.Duration // visitor's request head, from its first byte
+}
+
+// Trust is whom the strict modes trust.
+type Trust struct {
+	Roots    []*x509.Certificate // publicly trusted; empty = the system's
+	OriginCA []*x509.Certificate // the edge's own origin CA
+	Custom   []*x509.Certificate // custom origin trust store: replaces Roots entirely
+}
+
+// Token gives access to the API.
+type Token struct {
+	Name   string
+	SHA256 [32]byte // of the token
+}
+
+// Zone is one site.
+type Zone struct {
+	originward.Zone
+	Line           int              // where it stands in the file
+	Certificate    *tls.Certificate // nil = the edge's local CA issues
+	AlwaysUseHTTPS bool
+	MinTLS         uint16           // lowest version for visitors; 0 = TLS 1.2
+	ReadTimeout    time.Duration    // proxy_read_timeout; 0 = Timers.Read
+	ClientCert     *tls.Certificate // authenticated origin pulls; nil = none
+	Rules          Rules
+}
+
+// Rules are a zone's rules as written.
+type Rules struct {
+	Custom     []Rule
+	RateLimits []RateLimit
+}
+
+// Rule is one custom rule as written.
+type Rule struct {
+	Line        int
+	ID          string // empty = derived from its text
+	Description string
+	Expression  string
+	Action      string // block, log, skip
+	Enabled     bool
+	Response    *Response // of a block; nil = the edge's page
+	SkipPhases  []string  // of a skip; empty = the rest of the custom rules
+}
+
+// RateLimit is one rate-limiting rule as written.
+type RateLimit struct {
+	Rule
+	Requests   int
+	Period     time.Duration
+	Mitigation time.Duration // 0 = throttle
+}
+
+// Response is a block's own answer.
+type Response struct {
+	Status      int
+	ContentType string
+	Content     string
+}
+
+// DefaultTimers are the documented ones.
+func DefaultTimers() Timers {
+	return Timers{
+		Connect: 19 * time.Second,
+		TLS:     19 * time.Second, // not documented: the connect limit once more
+		Ack:     90 * time.Second,
+		Read:    125 * time.Second,
+		Write:   30 * time.Second,
+		Idle:    900 * time.Second,
+		Client:  400 * time.Second,
+		Header:  60 * time.Second, // not documented: nginx's client_header_timeout
+	}
+}

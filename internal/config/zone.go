@@ -1,0 +1,134 @@
+package config
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"strings"
+	"time"
+
+	"golang.org/x/net/idna"
+
+	"github.com/originward/originward"
+)
+
+func (v value) zones() []Zone {
+	var out []Zone
+	seen := map[string]int{}
+	v.list(func(v value) {
+		z, ok := v.zone()
+		if !ok {
+			return
+		}
+		if line, twice := seen[z.Name]; twice {
+			v.fail(fmt.Sprintf("the zone %s was given in line %d already", z.Name, line))
+			return
+		}
+		seen[z.Name] = v.n.Line
+		out = append(out, z)
+	})
+	return out
+}
+
+// minTLSVersions are the values of Cloudflare's setting min_tls_version.
+var minTLSVersions = map[string]uint16{
+	"1.0": tls.VersionTLS10, "1.1": tls.VersionTLS11, "1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13,
+}
+
+func (v value) zone() (Zone, bool) {
+	v, ok := v.resolve()
+	if !ok {
+		return Zone{}, false
+	}
+	z := Zone{Line: v.n.Line}
+	z.SSL = originward.SSLFull
+	var records, rules value
+	if !v.object(
+		key{"name", func(v value) { z.Name, _ = v.hostName(false) }},
+		key{"ssl", func(v value) { z.SSL = v.sslMode() }},
+		key{"certificate", func(v value) { z.Certificate = v.keyPair() }},
+		key{"always_use_https", func(v value) { z.AlwaysUseHTTPS, _ = v.flag() }},
+		key{"min_tls_version", func(v value) {
+			s, _ := v.oneOf("1.0", "1.1", "1.2", "1.3")
+			z.MinTLS = minTLSVersions[s]
+		}},
+		key{"proxy_read_timeout", func(v value) {
+			// Seconds, as in Cloudflare's API; at most 6,000 there.
+			if n, ok := v.integer(1, 6000); ok {
+				z.ReadTimeout = time.Duration(n) * time.Second
+			}
+		}},
+		key{"origin_pull_certificate", func(v value) { z.ClientCert = v.keyPair() }},
+		key{"records", func(v value) { records = v }},
+		key{"rules", func(v value) { rules = v }},
+	) {
+		return z, false
+	}
+	if z.Name == "" {
+		v.problemOnce("the zone has no name", "name: shop.example")
+		return z, false
+	}
+	if records.n != nil {
+		z.Records = records.records(z.Name)
+	}
+	if rules.n != nil {
+		z.Rules = rules.rules()
+	}
+	return z, true
+}
+
+// problemOnce reports a missing name unless a bad one was reported already.
+func (v value) problemOnce(msg string, allowed ...string) {
+	for _, p := range v.r.problems {
+		if p.Key == v.path+".name" {
+			return
+		}
+	}
+	v.fail(msg, allowed...)
+}
+
+func (v value) sslMode() originward.SSLMode {
+	s, ok := v.text()
+	if !ok {
+		return ""
+	}
+	m, err := originward.ParseSSLMode(s)
+	if err != nil {
+		names := make([]string, 0, 5)
+		for _, m := range originward.SSLModes() {
+			names = append(names, string(m))
+		}
+		v.fail("not an SSL mode", names...)
+	}
+	return m
+}
+
+// hostName reads a DNS name: lower case, ASCII, without a final dot.
+func (v value) hostName(wildcard bool) (string, bool) {
+	s, ok := v.text()
+	if !ok {
+		return "", false
+	}
+	name := strings.TrimSuffix(s, ".")
+	star := ""
+	if wildcard && strings.HasPrefix(name, "*.") {
+		star, name = "*.", name[2:]
+	}
+	if _, err := netip.ParseAddr(name); err == nil {
+		v.fail("an address is not a name", "a DNS name, for example shop.example")
+		return "", false
+	}
+	ascii, err := nameProfile.ToASCII(name)
+	if err != nil || !nameForm.MatchString(ascii) || len(ascii) > 253 {
+		v.fail("not a DNS name", "a DNS name, for example shop.example")
+		return "", false
+	}
+	return star + ascii, true
+}
+
+// nameForm is what DNS names hold in practice: underscores too.
+var nameForm = regexp.MustCompile(`^[a-z0-9_-]+(\.[a-z0-9_-]+)*$`)
+
+// nameProfile maps what people write to what DNS holds.
+var nameProfile = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(false), idna.VerifyDNSLength(true), idna.ValidateLabels(true))
