@@ -131,7 +131,8 @@ func plainError(text string) found {
 // an origin writes about errors has none (cloudflare.md §12).
 var pageMarks = []string{
 	`id="cf-wrapper"`, `id="cf-error-details"`, `id='cf-wrapper'`, `class="cf-error-code"`, `class="cf-wrapper`,
-	"/cdn-cgi/styles/", "utm_source=errorcode_", `data-translate="block_headline"`, `id="ow-error"`,
+	"/cdn-cgi/styles/", "utm_source=errorcode_", `data-translate="block_headline"`,
+	`<ol class="way"`, // Originward's own page
 }
 
 // pageNumbers are the places at which an HTML page shows its number, the most
@@ -139,7 +140,7 @@ var pageMarks = []string{
 var pageNumbers = []*regexp.Regexp{
 	regexp.MustCompile(`class="code-label"[^>]*>\s*(?:<[^>]*>\s*)*Error code\s*(\d{3,4})`),
 	regexp.MustCompile(`class="cf-error-code"[^>]*>\s*(\d{3,4})\s*<`),
-	regexp.MustCompile(`data-error-code="(\d{3,4})"`),
+	regexp.MustCompile(`<p class="code"><span>[^<]*</span>\s*(\d{3,4})`),
 	regexp.MustCompile(`utm_source=errorcode_(\d{3,4})`),
 	regexp.MustCompile(`<title>[^<]{0,300}\|\s*(\d{3,4}): `),
 	regexp.MustCompile(`Error code:?\s*(\d{3,4})`),

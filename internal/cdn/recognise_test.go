@@ -126,6 +126,8 @@ func TestRecogniseOriginward(t *testing.T) {
 			fact.EdgeAnswer{CDN: "originward", EdgeMade: fact.No, Page: "html", Ray: ray1, Colo: "LAB"}},
 		{"json", 521, own("content-type", "application/json"), `{"error_code":521,"edge_error":true,"ray_id":"` + ray1 + `"}`,
 			fact.EdgeAnswer{CDN: "originward", EdgeMade: fact.Yes, Page: "json", Error: 521, Ray: ray1, Colo: "LAB"}},
+		{"html", 530, own(), `<title>shop.example | 1016: Origin DNS error</title><p class="code"><span>Error</span> 1016</p><ol class="way" aria-label="x"><dd><code>` + ray1,
+			fact.EdgeAnswer{CDN: "originward", EdgeMade: fact.Yes, Page: "html", Error: 1016, Ray: ray1, Colo: "LAB"}},
 		{"status alone", 521, own(), "oops",
 			fact.EdgeAnswer{CDN: "originward", EdgeMade: fact.Unknown, Page: "html", Ray: ray1, Colo: "LAB"}},
 		{"healthy", 200, own("cf-cache-status", "DYNAMIC"), "",
