@@ -41,12 +41,12 @@ type addFD struct {
 }
 
 const (
-	ioctlRecv   = 0xc0502100 // SECCOMP_IOCTL_NOTIF_RECV
-	ioctlSend   = 0xc0182101 // SECCOMP_IOCTL_NOTIF_SEND
-	ioctlAddFD  = 0x40182103 // SECCOMP_IOCTL_NOTIF_ADDFD
-	addFDSend   = 1 << 1     // SECCOMP_ADDFD_FLAG_SEND, kernel 5.14
-	goOn        = 1          // SECCOMP_USER_NOTIF_FLAG_CONTINUE
-	maxPath     = 4096
+	ioctlRecv  = 0xc0502100 // SECCOMP_IOCTL_NOTIF_RECV
+	ioctlSend  = 0xc0182101 // SECCOMP_IOCTL_NOTIF_SEND
+	ioctlAddFD = 0x40182103 // SECCOMP_IOCTL_NOTIF_ADDFD
+	addFDSend  = 1 << 1     // SECCOMP_ADDFD_FLAG_SEND, kernel 5.14
+	goOn       = 1          // SECCOMP_USER_NOTIF_FLAG_CONTINUE
+	maxPath    = 4096
 )
 
 // supervisor answers the calls of a confined program.
