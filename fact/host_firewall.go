@@ -41,6 +41,7 @@ type FirewallAnswer struct {
 	Iface  string            `json:"iface,omitempty"` // interface the packet arrives on
 	CDN    []FirewallSegment `json:"cdn"`             // partition of the CDN's ranges
 	Others []FirewallSegment `json:"others"`          // partition of all other sources, largest first, bounded
+	Sets   []FirewallSet     `json:"sets,omitempty"`  // address sets that rules of this path look the source up in
 }
 
 // FirewallSegment is a set of sources that meet the same end by the same rule.
@@ -117,4 +118,17 @@ type Ban struct {
 	Gateway Tri          `json:"gateway,omitempty"` // a private entry that is a bridge gateway or load balancer of this host
 	Remove  string       `json:"remove,omitempty"`  // command that lifts it
 	Restore string       `json:"restore,omitempty"`
+}
+
+// FirewallSet is an address set that a rule of the path looks the source up
+// in. An allow list that was emptied shows here and nowhere else.
+type FirewallSet struct {
+	Engine   string        `json:"engine"` // nft, ipset
+	Family   string        `json:"family,omitempty"`
+	Table    string        `json:"table,omitempty"`
+	Name     string        `json:"name"`
+	Elements int           `json:"elements"` // -1 = not known
+	Accepts  Tri           `json:"accepts"`  // yes = the rule accepts what the set holds, no = it turns it away
+	CDN      int           `json:"cdn"`      // ranges of the CDN that the set covers, wholly or in part
+	Rule     *FirewallRule `json:"rule,omitempty"`
 }
