@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -97,7 +98,9 @@ func TestAsk(t *testing.T) {
 		{"silent", silent, "a=nil aaaa=nil cname=[] rcode= failure=timeout ttl=0"},
 		{"one family silent", byType(good, silent), "a=[203.0.113.10] aaaa=nil cname=[] rcode=NOERROR failure= ttl=120"},
 		{"one family broken", byType(good, rcode(dns.RcodeServerFailure)), "a=[203.0.113.10] aaaa=nil cname=[] rcode=NOERROR failure= ttl=120"},
-		{"garbage", func(w dns.ResponseWriter, q *dns.Msg) { w.Write([]byte{byte(q.Id >> 8), byte(q.Id), 0x81, 0x80, 0, 1, 0, 9}) }, "a=nil aaaa=nil cname=[] rcode= failure=malformed ttl=0"},
+		{"garbage", func(w dns.ResponseWriter, q *dns.Msg) {
+			w.Write([]byte{byte(q.Id >> 8), byte(q.Id), 0x81, 0x80, 0, 1, 0, 9})
+		}, "a=nil aaaa=nil cname=[] rcode= failure=malformed ttl=0"},
 	} {
 		d := Ask(t.Context(), serve(t, tt.handler), "Shop.Example", "site", quick)
 		got := fmt.Sprintf("a=%s aaaa=%s cname=%v rcode=%s failure=%s ttl=%d", list(d.A), list(d.AAAA), d.CNAME, d.RCode, d.Failure, d.TTL)
@@ -152,9 +155,9 @@ func TestTruncated(t *testing.T) {
 }
 
 func TestSecondTryAndServer(t *testing.T) {
-	n := map[uint16]int{}
+	var n atomic.Int32
 	lossy := func(w dns.ResponseWriter, q *dns.Msg) {
-		if n[q.Question[0].Qtype]++; n[q.Question[0].Qtype] > 1 {
+		if n.Add(1) > 1 {
 			zone(t, "shop.example. 60 IN A 203.0.113.10")(w, q)
 		}
 	}
