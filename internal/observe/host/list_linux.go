@@ -8,6 +8,7 @@ import (
 	"github.com/originward/originward/internal/observe/host/ifaces"
 	"github.com/originward/originward/internal/observe/host/procs"
 	"github.com/originward/originward/internal/observe/host/routes"
+	"github.com/originward/originward/internal/observe/host/services"
 	"github.com/originward/originward/internal/observe/host/sockets"
 )
 
@@ -18,6 +19,7 @@ func collectors() []collect.Collector {
 		counters.Collector(),
 		ifaces.Collector(),
 		routes.Collector(),
+		services.Collector(),
 	}
 }
 

@@ -60,7 +60,7 @@ func owners(ctx context.Context, want map[uint32]bool, table procs.Table) (found
 // started first is the master of a server; the service manager holds sockets
 // only on behalf of others.
 func claim(found map[uint32]*owner, ino uint32, p procs.Process, fds int) {
-	limit := fdLimit(p)
+	limit := procs.FDLimit(p)
 	o := found[ino]
 	if o == nil {
 		found[ino] = &owner{proc: p, fds: fds, limit: limit, holders: 1}
@@ -128,25 +128,6 @@ func socketInode(link string) (uint32, bool) {
 	}
 	n, err := strconv.ParseUint(strings.TrimSuffix(s, "]"), 10, 32)
 	return uint32(n), err == nil
-}
-
-// fdLimit is the soft limit on open files; 0 = not readable or unlimited.
-func fdLimit(p procs.Process) uint64 {
-	b, err := os.ReadFile(filepath.Join(p.Dir(), "limits"))
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(b)) {
-		if rest, ok := strings.CutPrefix(line, "Max open files"); ok {
-			f := strings.Fields(rest)
-			if len(f) == 0 {
-				return 0
-			}
-			n, _ := strconv.ParseUint(f[0], 10, 64)
-			return n
-		}
-	}
-	return 0
 }
 
 // cgroupNames finds the paths of cgroup ids, which are the inodes of the
