@@ -43,9 +43,9 @@ var badBodies = []struct {
 	{"CR in an extension", "5;a§\rb\r\nhello\r\n", BareCR, PartBody, 0},
 	{"CR after the size", "5§\rX\r\nhello\r\n", BareCR, PartBody, 0},
 	{"words after the size", "5 §x\r\nhello\r\n", BadChunkExtension, PartBody, 0},
-	{"extension without a name", "5;§\r\nhello\r\n", BadChunkExtension, PartBody, 0},
-	{"extension value missing", "5;a=§\r\nhello\r\n", BadChunkExtension, PartBody, 0},
-	{"open quote", "5;a=§\"b\r\nhello\r\n", BadChunkExtension, PartBody, 0},
+	{"extension without a name", "5;§\r\nhello\r\n", BadChunkExtension, PartBody, Request},
+	{"extension value missing", "5;a=§\r\nhello\r\n", BadChunkExtension, PartBody, Request},
+	{"open quote", "5;a=§\"b\r\nhello\r\n", BadChunkExtension, PartBody, Request},
 	{"control byte in quotes", "5;a=\"§\x01\"\r\nhello\r\n", BadChunkExtension, PartBody, 0},
 	{"padded size", "5 §\r\nhello\r\n", BadChunkExtension, PartBody, Request},
 
@@ -125,6 +125,7 @@ var goodBodies = []struct {
 	{"trailers", "2\r\nhi\r\n0\r\nX-Sum: 1\r\nx-other:2 \r\n\r\n", "hi", "X-Sum=1;x-other=2;", 0, 0},
 	{"forbidden trailers", "0\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\nHost: b\r\nX: y\r\n\r\n", "", "X=y;", 0, 0},
 	{"padded", "5  \r\nhello\r\n0\t\r\n\r\n", "hello", "", QuirkChunkSpace, Response},
+	{"malformed extension", "5;=\"\r\nhello\r\n0;\r\n\r\n", "hello", "", QuirkChunkExtension, Response},
 	{"LF in the trailers", "0\r\nX: y\n\n", "", "X=y;", QuirkBareLF, Response},
 	{"LF at the end", "0\r\n\n", "", "", QuirkBareLF, Response},
 }

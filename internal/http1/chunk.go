@@ -121,20 +121,34 @@ func (b *Body) chunkExtension(line []byte, i int) (Kind, int) {
 	if class[line[i]]&isToken != 0 {
 		return BadChunkSize, i // it follows the digits directly
 	}
+	name := skipSpace(line, i)
+	if b.side == Response && name == len(line) {
+		b.quirks |= QuirkChunkSpace
+		return KindNone, 0
+	}
+	at := badExtension(line, i)
+	switch {
+	case at < 0:
+		return KindNone, 0
+	case b.side == Response && line[name] == ';':
+		b.quirks |= QuirkChunkExtension
+		return KindNone, 0
+	}
+	return BadChunkExtension, at
+}
+
+// badExtension returns the index of the first fault in the extensions from line[i] on, -1 when there is none.
+func badExtension(line []byte, i int) int {
 	for i < len(line) {
 		i = skipSpace(line, i)
-		if i == len(line) && b.side == Response {
-			b.quirks |= QuirkChunkSpace
-			return KindNone, 0
-		}
 		if i == len(line) || line[i] != ';' {
-			return BadChunkExtension, i
+			return i
 		}
 		i = skipSpace(line, i+1)
 		name := i
 		i = skipClass(line, i, isToken)
 		if i == name {
-			return BadChunkExtension, i
+			return i
 		}
 		eq := skipSpace(line, i)
 		if eq == len(line) || line[eq] != '=' {
@@ -148,10 +162,10 @@ func (b *Body) chunkExtension(line []byte, i int) (Kind, int) {
 			i = skipClass(line, i, isToken)
 		}
 		if i == value {
-			return BadChunkExtension, i
+			return i
 		}
 	}
-	return KindNone, 0
+	return -1
 }
 
 func skipSpace(b []byte, i int) int {

@@ -4,7 +4,8 @@ import "strings"
 
 // Quirk is a set of deviations that were tolerated, each because RFC 9112 allows
 // the recipient to, or because nginx and Go both accept it and it has one reading
-// only. All but QuirkBlankLine and QuirkObsText are tolerated in responses alone.
+// only. QuirkBlankLine, QuirkObsText and
+// QuirkMinorVersion are tolerated in requests too, the others in responses alone.
 type Quirk uint16
 
 // The tolerated deviations and their reasons.
@@ -29,6 +30,9 @@ const (
 	QuirkSameLength
 	// QuirkChunkSpace: spaces or tabs after a chunk size (old servers pad it). nginx and Go skip them.
 	QuirkChunkSpace
+	// QuirkChunkExtension: a malformed chunk extension behind a ";", without control bytes. It
+	// is ignored either way, and nginx and Go end it at the line's end as well.
+	QuirkChunkExtension
 	// QuirkUnusualStatus: a status code above 599. Passed through by nginx and Go; its class is unknown.
 	QuirkUnusualStatus
 	// QuirkMinorVersion: HTTP/1.2 to HTTP/1.9, to be treated as 1.1 (RFC 9110 section 2.5).
@@ -41,7 +45,7 @@ const (
 
 var quirkNames = [...]string{
 	"bare_lf", "no_reason", "status_spaces", "obs_text", "name_space", "same_length", "chunk_space",
-	"unusual_status", "minor_version", "blank_line",
+	"chunk_extension", "unusual_status", "minor_version", "blank_line",
 }
 
 // String lists the stable names of the quirks in the set, separated by commas; empty when there is none.
