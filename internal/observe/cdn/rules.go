@@ -1,0 +1,247 @@
+package cdn
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/cloudflare/cloudflare-go/v7/option"
+	"github.com/cloudflare/cloudflare-go/v7/rulesets"
+
+	"github.com/originward/originward"
+	"github.com/originward/originward/fact"
+	"github.com/originward/originward/internal/edge/rules"
+	"github.com/originward/originward/internal/escape"
+)
+
+// phases lists the rulesets that can answer or redirect a request before an
+// origin is asked, in the order in which the edge runs them.
+var phases = []struct {
+	phase rulesets.Phase
+	kind  string
+}{
+	{rulesets.PhaseHTTPRequestDynamicRedirect, "redirect"},
+	{rulesets.PhaseHTTPRequestFirewallCustom, "custom"},
+	{rulesets.PhaseHTTPRatelimit, "rate_limit"},
+	{rulesets.PhaseHTTPRequestCacheSettings, "cache"},
+}
+
+// maxRules bounds how many rules of a phase are evaluated.
+const maxRules = 1000
+
+// apiRule is a rule as the API writes it.
+type apiRule struct {
+	ID          string          `json:"id"`
+	Ref         string          `json:"ref"`
+	Expression  string          `json:"expression"`
+	Action      string          `json:"action"`
+	Enabled     *bool           `json:"enabled"`
+	Description string          `json:"description"`
+	Parameters  json.RawMessage `json:"action_parameters"`
+}
+
+func (r apiRule) on() bool { return r.Enabled == nil || *r.Enabled }
+
+// phaseRules reads the rules of one phase. No ruleset there is an answer: none.
+func (o *observer) phaseRules(ctx context.Context, zone string, phase rulesets.Phase) (list []apiRule, status int, err error) {
+	svc := rulesets.NewPhaseService()
+	params := rulesets.PhaseGetParams{}
+	params.ZoneID.Value, params.ZoneID.Present = zone, true
+	res, status, err := call(o, func(opts ...option.RequestOption) (*rulesets.PhaseGetResponse, error) {
+		return svc.Get(ctx, phase, params, opts...)
+	})
+	if status == http.StatusNotFound {
+		return nil, http.StatusOK, nil
+	}
+	if err != nil || status != http.StatusOK {
+		return nil, status, err
+	}
+	var body struct{ Rules []apiRule }
+	if err := json.Unmarshal([]byte(res.JSON.RawJSON()), &body); err != nil {
+		return nil, status, fmt.Errorf("ruleset of phase %s: %w", phase, err)
+	}
+	if len(body.Rules) > maxRules {
+		body.Rules = body.Rules[:maxRules]
+	}
+	return body.Rules, http.StatusOK, nil
+}
+
+// rules evaluates every rule offline for the failing request.
+func (o *observer) rules(ctx context.Context, zone string) {
+	f := fact.CDNRules{Evaluated: []fact.RuleMatch{}, Blocks: fact.No}
+	for _, p := range phases {
+		list, status, err := o.phaseRules(ctx, zone, p.phase)
+		if err != nil || status != http.StatusOK {
+			o.failed(fact.QCDNRules, "the rules of phase "+string(p.phase), status, err, "Zone WAF: Read")
+			f.Blocks = unlessYes(f.Blocks)
+			continue
+		}
+		for _, r := range list {
+			if !r.on() {
+				continue
+			}
+			m := o.match(p.kind, r)
+			f.Evaluated = append(f.Evaluated, m)
+			if !answers(m) {
+				continue
+			}
+			switch {
+			case m.Matches == fact.Yes && p.kind != "rate_limit":
+				f.Blocks = fact.Yes
+			case m.Matches != fact.No: // a rate limit that matches may or may not be exceeded
+				f.Blocks = unlessYes(f.Blocks)
+			}
+		}
+	}
+	o.add(f, originward.Subject{Host: o.Host}, rulesText(f), o.reproduce("zones/"+zone+"/rulesets"))
+}
+
+func unlessYes(t fact.Tri) fact.Tri {
+	if t == fact.Yes {
+		return fact.Yes
+	}
+	return fact.Unknown
+}
+
+// answers reports whether the rule's action answers the visitor.
+func answers(m fact.RuleMatch) bool {
+	switch m.Action {
+	case "block", "challenge", "js_challenge", "managed_challenge", "serve_error":
+		return true
+	}
+	return false
+}
+
+// match evaluates one rule.
+func (o *observer) match(kind string, r apiRule) fact.RuleMatch {
+	m := fact.RuleMatch{
+		ID: escape.Line(r.ID, 64), Kind: kind, Expression: escape.Line(r.Expression, 1000),
+		Action: escape.Line(r.Action, 32), Ref: escape.Line(r.Description, 200),
+	}
+	if m.Action == "block" {
+		m.Status = http.StatusForbidden
+		if kind == "rate_limit" {
+			m.Status = http.StatusTooManyRequests
+		}
+	}
+	m.Matches, m.DependsOn = o.evaluate(r.Expression)
+	return m
+}
+
+// evaluate gives yes or no where the request decides, and unknown, with what it
+// depends on, where it does not.
+func (o *observer) evaluate(expression string) (fact.Tri, []string) {
+	if strings.TrimSpace(expression) == "true" {
+		return fact.Yes, nil
+	}
+	e, err := rules.Compile(expression)
+	if err != nil {
+		return fact.Unknown, []string{escape.Line("not evaluated: "+err.Error(), 200)}
+	}
+	if !o.Client.IsValid() && strings.Contains(expression, "ip.src") {
+		return fact.Unknown, []string{"ip.src"}
+	}
+	return fact.TriOf(e.Match(o.request())), nil
+}
+
+// request is the failing request as rules see it.
+func (o *observer) request() *rules.Request {
+	path, query, _ := strings.Cut(o.target(), "?")
+	method := o.Method
+	if method == "" {
+		method = http.MethodGet
+	}
+	port := o.Port
+	if port == 0 {
+		port = 80
+		if o.HTTPS {
+			port = 443
+		}
+	}
+	return &rules.Request{
+		IP: o.Client, Host: []byte(o.Host), Method: []byte(method), Path: []byte(path), Query: []byte(query),
+		Target: []byte(o.target()), HTTPS: o.HTTPS, Version: []byte("HTTP/1.1"), Port: port, Headers: agent(o.Agent),
+	}
+}
+
+func (o *observer) target() string {
+	if o.Path == "" {
+		return "/"
+	}
+	return o.Path
+}
+
+// agent is a request's header with a User-Agent alone.
+type agent string
+
+// Get gives the User-Agent.
+func (a agent) Get(name string) []byte {
+	if strings.EqualFold(name, "User-Agent") && a != "" {
+		return []byte(a)
+	}
+	return nil
+}
+
+// originRules works out which overrides apply to the failing request. An
+// override that may apply is left out and named among the unread.
+func (o *observer) originRules(ctx context.Context, zone string, f *fact.CDNSettings) {
+	list, status, err := o.phaseRules(ctx, zone, rulesets.PhaseHTTPRequestOrigin)
+	if err != nil || status != http.StatusOK {
+		f.Unread = append(f.Unread, "origin_rules")
+		return
+	}
+	for _, r := range list {
+		if !r.on() || r.Action != "route" {
+			continue
+		}
+		matches, _ := o.evaluate(r.Expression)
+		if matches == fact.Unknown {
+			f.Unread = append(f.Unread, "origin_rules")
+		}
+		if matches != fact.Yes {
+			continue
+		}
+		var p struct {
+			HostHeader string `json:"host_header"`
+			Origin     struct {
+				Host string `json:"host"`
+				Port int    `json:"port"`
+			} `json:"origin"`
+			SNI struct {
+				Value string `json:"value"`
+			} `json:"sni"`
+		}
+		if json.Unmarshal(r.Parameters, &p) != nil {
+			f.Unread = append(f.Unread, "origin_rules")
+			continue
+		}
+		if p.Origin.Port > 0 && p.Origin.Port < 65536 {
+			f.OriginPort = p.Origin.Port
+		}
+		f.OriginName = override(f.OriginName, p.Origin.Host)
+		f.OriginHost = override(f.OriginHost, p.HostHeader)
+		f.OriginSNI = override(f.OriginSNI, p.SNI.Value)
+	}
+}
+
+// override takes the later rule's value where it has one.
+func override(old, new string) string {
+	if new == "" {
+		return old
+	}
+	return escape.Line(new, 253)
+}
+
+func rulesText(f fact.CDNRules) string {
+	if len(f.Evaluated) == 0 {
+		return "the CDN has no rules that could answer this request"
+	}
+	for _, m := range f.Evaluated {
+		if m.Matches == fact.Yes && answers(m) && m.Kind != "rate_limit" {
+			return escape.Line(fmt.Sprintf("the CDN's %s rule %s matches this request and answers it: %s (%s)", m.Kind, m.ID, m.Action, m.Expression), 600)
+		}
+	}
+	return fmt.Sprintf("%d rules at the CDN were evaluated for this request; none certainly answers it", len(f.Evaluated))
+}
