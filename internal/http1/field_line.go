@@ -36,7 +36,7 @@ func parseField(line []byte, side Side, f *Field) (quirk Quirk, kind Kind, at in
 	f.Hop = f.ID.hop()
 	f.Odd = all == 0
 	if colon > i {
-		if side == Request || f.ID != FieldOther && f.ID < fieldActedUpon {
+		if side == Request || f.ID != FieldOther && f.ID < fieldActedUpon || line[colon-1] == '\t' {
 			return 0, SpaceAroundName, i
 		}
 		quirk |= QuirkNameSpace

@@ -10,9 +10,9 @@ type Quirk uint16
 
 // The tolerated deviations and their reasons.
 const (
-	// QuirkBareLF: a line of a response head or trailer ended by LF alone. RFC 9112
+	// QuirkBareLF: a line of a response head ended by LF alone. RFC 9112
 	// section 2.2 lets a recipient take it as a line end; CGI programs write it. nginx and
-	// Go accept it. A CR elsewhere stays a fault, and so does a bare LF in chunk framing.
+	// Go accept it. A CR elsewhere stays a fault, and so does a bare LF in chunk framing and trailers.
 	QuirkBareLF Quirk = 1 << iota
 	// QuirkNoReason: the status line ends after the code, without the space that the
 	// grammar demands before an empty reason. nginx and Go accept it, many small servers write it.
@@ -22,8 +22,9 @@ const (
 	// QuirkObsText: bytes above 0x7f in a reason or field value. The grammar allows them
 	// (obs-text, RFC 9110 section 5.5), without a meaning; they are passed on unread.
 	QuirkObsText
-	// QuirkNameSpace: white space between a field name and its colon. RFC 9112 section 5.1 makes a
-	// proxy remove it from a response. Never tolerated in a field the codec acts upon.
+	// QuirkNameSpace: spaces between a field name and its colon. RFC 9112 section 5.1 makes a
+	// proxy remove them from a response (nginx refuses them since 1.21.1, Go keeps them). Never
+	// tolerated in a field the codec acts upon.
 	QuirkNameSpace
 	// QuirkSameLength: Content-Length repeated with one and the same value. RFC 9110 section 8.6
 	// allows to take it as one; Go does.

@@ -71,6 +71,7 @@ var badResponses = []struct {
 	{"DEL in a value", okHead + "A: b§\x7f\r\n\r\n", BadFieldValue, PartFields, 0},
 
 	{"space before a framing colon", okHead + "Content-Length§ : 5\r\n\r\n", SpaceAroundName, PartFields, 0},
+	{"tab before a colon", okHead + "Server§\t: x\r\n\r\n", SpaceAroundName, PartFields, 0},
 	{"length 5x", okHead + "Content-Length: §5x\r\n\r\n", BadContentLength, PartFields, 0},
 	{"negative length", okHead + "Content-Length: §-1\r\n\r\n", BadContentLength, PartFields, 0},
 	{"length list", okHead + "Content-Length: §5, 5\r\n\r\n", BadContentLength, PartFields, 0},

@@ -25,10 +25,8 @@ func (b *Body) trailer() (more bool, _ *ParseError) {
 		end := lf
 		if end > at && r.cur.b[end-1] == '\r' {
 			end--
-		} else if b.side == Request {
+		} else { // on both sides, as in chunk framing
 			return false, r.fault(BareLF, b.side, PartTrailer, at, lf)
-		} else {
-			b.quirks |= QuirkBareLF
 		}
 		if end == at {
 			r.rd = lf + 1
