@@ -44,6 +44,7 @@ type Exchange struct {
 	Path     string         `json:"path,omitempty"`     // request target sent
 	Source   netip.Addr     `json:"source,omitzero"`    // our address
 	Timers   string         `json:"timers,omitempty"`   // fast or patient
+	Reused   bool           `json:"reused,omitempty"`   // phases, fault and response are of a second request on the connection
 	Phases   []PhaseTime    `json:"phases"`             // those that were begun, in order
 	Fault    *Fault         `json:"fault"`              // nil = a whole response came
 	TLS      *TLS           `json:"tls,omitempty"`      // nil = no TLS was spoken
@@ -82,6 +83,9 @@ type Fault struct {
 	AlertName  string               `json:"alert_name,omitempty"`  // e.g. unrecognized_name
 	NotTLS     bool                 `json:"not_tls,omitempty"`     // the peer answered a ClientHello with something that is not TLS
 	Sample     string               `json:"sample,omitempty"`      // first bytes of what came instead, escaped, at most 64
+	Looks      string               `json:"looks,omitempty"`       // what the sample resembles: tls, http_response, ssh, greeter …, as package http1 names it
+	Ended      string               `json:"ended,omitempty"`       // how the wait or connection ended: timeout, closed (in order), reset; empty = otherwise
+	Unacked    int                  `json:"unacked,omitempty"`     // segments that the peer's kernel had not acknowledged when a timer ran out
 	BytesRead  int64                `json:"bytes_read"`            // response bytes that had arrived
 	Detail     string               `json:"detail"`                // the real error's text, escaped and bounded
 	Reasons    []CertReason         `json:"reasons,omitempty"`     // for tls_certificate_error
@@ -116,6 +120,8 @@ type TLS struct {
 	Trust      string       `json:"trust,omitempty"`       // public, origin_ca, custom: the store that vouches for it
 	ClientCert Tri          `json:"client_cert,omitempty"` // the server asked for a client certificate
 	Stapled    string       `json:"stapled,omitempty"`     // good, revoked, unknown; empty = none
+	Missing    string       `json:"missing,omitempty"`     // issuer that was not sent and is not trusted; empty = the chain ends in itself or in a trusted issuer
+	MissingURL string       `json:"missing_url,omitempty"` // where the certificate says that this issuer's can be fetched
 }
 
 // Cert is a certificate as sent or as read from a file.
