@@ -17,11 +17,14 @@ type Request struct {
 	// that is not w's own is the visitor's: it ends the exchange as a fault of the
 	// request phase.
 	Body func(w io.Writer) error
+	// Expect tells that Head asks for a 100 (Continue): the body is sent once that has
+	// come, or after a second without an answer, and not at all after a final answer.
+	Expect bool
 	// Replayable tells that the request may be sent again on another connection when
 	// nothing of a response arrived; see [Replayable].
 	Replayable bool
 	// Interim is called for every 1xx response except 101; nil drops them. The head holds
-	// until it returns. Its error ends the exchange as a fault of the request phase.
+	// until it returns, and is of HTTP/1.1 form over HTTP/2 as well. Its error ends the exchange as a fault of the request phase.
 	Interim func(*http1.ResponseHead) error
 }
 

@@ -2,7 +2,11 @@ package exchange
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"net"
 	"net/netip"
+	"time"
 
 	"github.com/originward/originward"
 )
@@ -13,6 +17,9 @@ type Resolver interface {
 	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 
+// ErrNoAddress says that a name resolves to no address.
+var ErrNoAddress = errors.New("the name has no address")
+
 // Resolve is the resolve phase. An error of r becomes dns_timeout or dns_error
 // (530 with 1016), as does an empty answer. prohibited, which may be nil, names
 // addresses that must not be contacted (the edge's own: 1000, local ones: 1002);
@@ -20,5 +27,47 @@ type Resolver interface {
 // destination_ip_prohibited fault; addresses are returned unmapped, in the order
 // given.
 func Resolve(ctx context.Context, r Resolver, p Profile, host string, prohibited func(netip.Addr) error, tr *Trace) ([]netip.Addr, *originward.Fault) {
-	panic("unwritten")
+	tr.Begin(StepResolve)
+	p = p.withDefaults()
+	started := time.Now()
+	lookup, cancel := context.WithTimeout(ctx, p.Resolve)
+	defer cancel()
+	addrs, err := r.LookupNetIP(lookup, "ip", host)
+	if err == nil && len(addrs) == 0 {
+		err = fmt.Errorf("%s: %w", host, ErrNoAddress)
+	}
+	if err != nil {
+		tr.Fail(StepResolve)
+		return nil, resolveFault(ctx, err, time.Since(started))
+	}
+	out := make([]netip.Addr, len(addrs))
+	for i, a := range addrs {
+		out[i] = a.Unmap()
+		if prohibited == nil {
+			continue
+		}
+		if err := prohibited(out[i]); err != nil {
+			tr.Fail(StepResolve)
+			return nil, fault(StepResolve, originward.DestinationIPProhibited, fmt.Errorf("%s is %s: %w", host, out[i], err))
+		}
+	}
+	tr.End(StepResolve)
+	return out, nil
+}
+
+func resolveFault(ctx context.Context, err error, waited time.Duration) *originward.Fault {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return fault(StepResolve, originward.ProxyInternalError, ctx.Err())
+	}
+	var dns *net.DNSError
+	switch {
+	case errors.As(err, &dns) && dns.IsTimeout:
+		return fault(StepResolve, originward.DNSTimeout, err)
+	case errors.As(err, &dns), errors.Is(err, ErrNoAddress):
+		return fault(StepResolve, originward.DNSError, err)
+	case isTimeout(err), errors.Is(err, context.DeadlineExceeded):
+		return fault(StepResolve, originward.DNSTimeout,
+			&TimeoutError{Waited: waited, For: "answer of the resolver", Err: err})
+	}
+	return fault(StepResolve, originward.DNSError, err)
 }

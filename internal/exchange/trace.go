@@ -88,10 +88,16 @@ func (t *Trace) Next(from, to Step) {
 	if t == nil {
 		return
 	}
+	now := time.Now()
 	if t.start.IsZero() {
-		t.start = time.Now()
+		t.start = now
 	}
-	d := time.Since(t.start)
+	t.nextAt(from, to, now)
+}
+
+// nextAt is Next for a moment that has passed.
+func (t *Trace) nextAt(from, to Step, at time.Time) {
+	d := at.Sub(t.start)
 	t.end[from] = d
 	t.done |= 1 << from
 	t.begin[to], t.end[to] = d, d

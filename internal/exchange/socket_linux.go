@@ -1,0 +1,111 @@
+package exchange
+
+import (
+	"net"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// control prepares a socket before it connects: the SYN schedule, and no early
+// choice of a local port, so that one egress address carries more than one
+// address's worth of ports.
+func control(p Profile, t Target) func(network, address string, c syscall.RawConn) error {
+	return func(_, _ string, c syscall.RawConn) error {
+		var err error
+		ctlErr := c.Control(func(fd uintptr) {
+			if p.SynCount > 0 {
+				err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_SYNCNT, p.SynCount)
+			}
+			if err == nil && t.Source.IsValid() {
+				err = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+			}
+		})
+		if ctlErr != nil {
+			return ctlErr
+		}
+		return err
+	}
+}
+
+// tcpState is what the kernel knows about a connection.
+type tcpState struct {
+	known    bool
+	unacked  int           // segments sent and not acknowledged
+	unsent   int           // bytes not yet sent (the peer's window is shut)
+	lastData time.Duration // since the last data segment arrived
+	lastAck  time.Duration // since the last acknowledgment arrived
+	pending  int           // bytes that have arrived and not been read
+}
+
+// probe is a socket query that allocates nothing: its function is bound once.
+type sockQuery struct {
+	raw   syscall.RawConn
+	state func(fd uintptr)
+	peek  func(fd uintptr)
+
+	st     tcpState
+	peekN  int
+	peekEr error
+	one    [1]byte
+}
+
+func (q *sockQuery) init(c *net.TCPConn) error {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	q.raw = raw
+	q.state = q.queryState
+	q.peek = q.queryPeek
+	return nil
+}
+
+func (q *sockQuery) queryState(fd uintptr) {
+	info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+	if err != nil {
+		return
+	}
+	q.st = tcpState{
+		known:    true,
+		unacked:  int(info.Unacked),
+		unsent:   int(info.Notsent_bytes),
+		lastData: time.Duration(info.Last_data_recv) * time.Millisecond,
+		lastAck:  time.Duration(info.Last_ack_recv) * time.Millisecond,
+	}
+	if n, err := unix.IoctlGetInt(int(fd), unix.TIOCINQ); err == nil {
+		q.st.pending = n
+	}
+}
+
+func (q *sockQuery) queryPeek(fd uintptr) {
+	for {
+		q.peekN, _, q.peekEr = unix.Recvfrom(int(fd), q.one[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		if q.peekEr != unix.EINTR {
+			return
+		}
+	}
+}
+
+// tcp asks the kernel for the connection's state.
+func (q *sockQuery) tcp() tcpState {
+	q.st = tcpState{}
+	if q.raw != nil {
+		_ = q.raw.Control(q.state) // a closed connection has no state: not known
+	}
+	return q.st
+}
+
+// idle tells whether the connection is open with nothing to read.
+func (q *sockQuery) idle() bool {
+	if q.raw == nil || q.raw.Control(q.peek) != nil {
+		return false
+	}
+	return q.peekEr == unix.EAGAIN
+}
+
+// readable tells whether there is something to read: data, an end or an error.
+func (q *sockQuery) readable() bool {
+	return q.raw != nil && q.raw.Control(q.peek) == nil && q.peekEr != unix.EAGAIN
+}
