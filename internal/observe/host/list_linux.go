@@ -3,9 +3,14 @@ package host
 import (
 	"context"
 
+	"github.com/originward/originward/internal/observe/host/clock"
 	"github.com/originward/originward/internal/observe/host/collect"
+	"github.com/originward/originward/internal/observe/host/containers"
 	"github.com/originward/originward/internal/observe/host/counters"
 	"github.com/originward/originward/internal/observe/host/ifaces"
+	"github.com/originward/originward/internal/observe/host/load"
+	"github.com/originward/originward/internal/observe/host/loopback"
+	"github.com/originward/originward/internal/observe/host/packetfilter"
 	"github.com/originward/originward/internal/observe/host/procs"
 	"github.com/originward/originward/internal/observe/host/routes"
 	"github.com/originward/originward/internal/observe/host/services"
@@ -19,7 +24,12 @@ func collectors() []collect.Collector {
 		counters.Collector(),
 		ifaces.Collector(),
 		routes.Collector(),
+		packetfilter.Collector(),
 		services.Collector(),
+		containers.Collector(),
+		loopback.Collector(),
+		load.Collector(),
+		clock.Collector(),
 	}
 }
 

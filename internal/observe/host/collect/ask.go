@@ -22,6 +22,8 @@ type Ask struct {
 	// known, under the name "edge".
 	CDN func(netip.Addr) (name string, in netip.Prefix, ok bool)
 
+	Prove bool // let the kernel confirm the firewall's answer in a copy of the ruleset (root)
+
 	Root string           // prefix of every file that is read; empty = "/"
 	Proc string           // procfs; empty = Root/proc
 	Now  func() time.Time // nil = time.Now

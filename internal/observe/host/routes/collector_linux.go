@@ -29,9 +29,6 @@ var comparison = []netip.Addr{
 	netip.MustParseAddr("2001:4860:4860::8888"), netip.MustParseAddr("2620:fe::fe"), netip.MustParseAddr("2001:7fd::1"),
 }
 
-// maxLocals bounds the host's own addresses that are asked for.
-const maxLocals = 4
-
 // Collector answers which way replies to the edge's ranges leave.
 func Collector() collect.Collector {
 	return collect.Collector{Name: "routes", Question: fact.QRoutes, Budget: 2 * time.Second, Run: run}
@@ -127,7 +124,7 @@ func (s *survey) family(ctx context.Context, f originward.Family) (seen []origin
 		}
 	}
 	cuts = touching(cuts, ranges)
-	locals := s.locals(f)
+	locals := s.env.Locals(ctx, f)
 	for _, local := range locals {
 		q := s.asker(local)
 		r := base
@@ -146,35 +143,6 @@ func (s *survey) family(ctx context.Context, f originward.Family) (seen []origin
 		seen = append(seen, s.env.Item(subject, base, fmt.Sprintf("The host has no global %s address.", name(f)), "ip -"+version(f)+" route show table all"))
 	}
 	return seen, missing
-}
-
-// locals are the host's own addresses that the edge may connect to: those
-// asked about, else the public ones, else any global one.
-func (s *survey) locals(f originward.Family) []netip.Addr {
-	var asked, public, any []netip.Addr
-	for _, a := range s.addrs.Asked {
-		if a.Here == fact.Yes && originward.FamilyOf(a.Addr) == f {
-			asked = append(asked, a.Addr)
-		}
-	}
-	for _, a := range s.addrs.Public {
-		if originward.FamilyOf(a) == f {
-			public = append(public, a)
-		}
-	}
-	for _, i := range s.addrs.Interfaces {
-		for _, p := range i.Addrs {
-			if originward.FamilyOf(p.Addr()) == f && p.Addr().IsGlobalUnicast() && !strings.HasPrefix(i.Kind, "bridge") {
-				any = append(any, p.Addr())
-			}
-		}
-	}
-	for _, list := range [][]netip.Addr{asked, public, any} {
-		if len(list) > 0 {
-			return list[:min(len(list), maxLocals)]
-		}
-	}
-	return nil
 }
 
 // asker prepares look-ups for one of the host's addresses. Packets to it

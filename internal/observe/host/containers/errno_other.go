@@ -1,0 +1,5 @@
+//go:build !unix
+
+package containers
+
+func isRefused(error) bool { return false }

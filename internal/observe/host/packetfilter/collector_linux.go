@@ -1,0 +1,188 @@
+// Package packetfilter asks the host's packet filters what becomes of a new
+// connection from the edge, and from anyone else, to each port the edge
+// contacts. It gives the answer of package firewall as evidence and names the
+// tool whose layout the deciding rule has.
+package packetfilter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/originward/originward"
+	"github.com/originward/originward/fact"
+	"github.com/originward/originward/internal/escape"
+	"github.com/originward/originward/internal/firewall"
+	"github.com/originward/originward/internal/observe/host/collect"
+)
+
+// budget lets a set of half a million intervals be dumped, which the kernel
+// alone takes up to 25 s for.
+const budget = 30 * time.Second
+
+// Collector answers what the packet filters do with the edge's connections.
+func Collector() collect.Collector {
+	return collect.Collector{Name: "firewall", Question: fact.QFirewall, Budget: budget, Bytes: 16 << 20, Run: run}
+}
+
+func run(ctx context.Context, env *collect.Env) ([]originward.Evidence, []originward.NotObserved) {
+	snap, err := firewall.Collect(ctx, firewall.Options{Now: env.Now, Proc: env.Proc})
+	if err != nil {
+		return nil, []originward.NotObserved{collect.Missing(fact.QFirewall, originward.Subject{}, "the packet filters were not read: "+escape.Line(err.Error(), 300), permission(err))}
+	}
+	s := survey{env: env, snap: snap, proof: "model"}
+	f := fact.Firewall{Answers: []fact.FirewallAnswer{}, Limits: []string{}}
+	for _, dst := range append(env.Locals(ctx, originward.IP4), env.Locals(ctx, originward.IP6)...) {
+		for _, port := range env.Ports {
+			if ctx.Err() != nil {
+				s.limit(firewall.Limit{What: fmt.Sprintf("what the packet filters do with connections to %s", netip.AddrPortFrom(dst, port)), Why: "the time was over", How: "run again"})
+				continue
+			}
+			f.Answers = append(f.Answers, s.ask(ctx, dst, port))
+		}
+	}
+	for _, l := range snap.Unread {
+		s.limit(l)
+	}
+	f.Limits, f.Proof, f.Engines = append(f.Limits, s.limits...), s.proof, engines(snap, f.Answers)
+	if len(f.Answers) == 0 {
+		return nil, append(s.missing, collect.Missing(fact.QFirewall, originward.Subject{}, "the host has no address to ask the packet filters about", "name the origin's address"))
+	}
+	return []originward.Evidence{env.Item(originward.Subject{}, f, summary(f), show(f.Engines))}, s.missing
+}
+
+func permission(err error) string {
+	if errors.Is(err, os.ErrPermission) || os.Geteuid() != 0 {
+		return "run as root, or with CAP_NET_ADMIN"
+	}
+	return "nft list ruleset; iptables-save"
+}
+
+// survey is one run.
+type survey struct {
+	env     *collect.Env
+	snap    *firewall.Snapshot
+	proof   string
+	limits  []string
+	missing []originward.NotObserved
+}
+
+func (s *survey) ask(ctx context.Context, dst netip.Addr, port uint16) fact.FirewallAnswer {
+	a := s.snap.Ask(firewall.Question{Dst: dst, Port: port, Ranges: s.env.RangesOf(originward.FamilyOf(dst))})
+	for _, l := range a.Limits {
+		s.limit(l)
+	}
+	if s.env.Prove {
+		s.prove(ctx, a)
+	}
+	return answer(a)
+}
+
+// prove lets the kernel confirm an answer in a copy of the ruleset.
+func (s *survey) prove(ctx context.Context, a firewall.Answer) {
+	p, err := s.snap.Prove(ctx, a)
+	if err != nil {
+		s.limit(firewall.Limit{What: "the kernel's own word on the packet filters", Why: err.Error(), How: "run as root"})
+		return
+	}
+	for _, l := range p.Limits {
+		s.limit(l)
+	}
+	switch {
+	case len(p.Disagree) > 0:
+		s.proof = "disagreement"
+	case p.Done && s.proof == "model":
+		s.proof = "kernel"
+	}
+}
+
+// limit notes something that was not read or modelled, once.
+func (s *survey) limit(l firewall.Limit) {
+	text := l.What
+	if l.Why != "" {
+		text += ": " + l.Why
+	}
+	text = escape.Line(text, 300)
+	if slices.Contains(s.limits, text) {
+		return
+	}
+	s.limits = append(s.limits, text)
+	if l.Hides || l.How != "" {
+		s.missing = append(s.missing, collect.Missing(fact.QFirewall, originward.Subject{}, text, escape.Line(l.How, 300)))
+	}
+}
+
+// engines lists those that hold rules.
+func engines(snap *firewall.Snapshot, answers []fact.FirewallAnswer) []string {
+	out := []string{}
+	add := func(e string) {
+		if e != "" && !slices.Contains(out, e) {
+			out = append(out, e)
+		}
+	}
+	for _, a := range answers {
+		for _, g := range slices.Concat(a.CDN, a.Others) {
+			if g.Rule != nil {
+				add(g.Rule.Engine)
+			}
+		}
+	}
+	if snap.Count.LegacyRules > 0 {
+		add(string(firewall.IptablesLegacy))
+	}
+	if snap.Count.Rules > 0 && !slices.Contains(out, string(firewall.IptablesNFT)) {
+		add(string(firewall.NFT))
+	}
+	slices.Sort(out)
+	return out
+}
+
+func show(engines []string) string {
+	cmd := "nft -a list ruleset"
+	if slices.Contains(engines, string(firewall.IptablesLegacy)) {
+		cmd += "; iptables-legacy-save; ip6tables-legacy-save"
+	}
+	return cmd
+}
+
+// summary tells the answer for each port, the blocked ones with their rule.
+func summary(f fact.Firewall) string {
+	var parts []string
+	for _, a := range f.Answers {
+		parts = append(parts, fmt.Sprintf("%s: the edge's ranges %s, others %s", netip.AddrPortFrom(a.Dst, a.Port), side(a.CDN), side(a.Others)))
+	}
+	return escape.Line("New connections to "+strings.Join(parts, "; ")+".", 1000)
+}
+
+func side(segs []fact.FirewallSegment) string {
+	if len(segs) == 0 {
+		return "not known"
+	}
+	var parts []string
+	for _, s := range segs[:min(len(segs), 3)] {
+		p := s.Verdict
+		if s.With != "" {
+			p += " with " + s.With
+		}
+		if !s.All && len(s.Ranges) > 0 {
+			p += fmt.Sprintf(" (%s", s.Ranges[0])
+			if n := len(s.Ranges) - 1; n > 0 {
+				p += fmt.Sprintf(" and %d more", n)
+			}
+			p += ")"
+		}
+		if s.Rule != nil && s.Verdict != fact.VerdictAccept {
+			p += " by " + s.Rule.Chain + " “" + s.Rule.Text + "”"
+		}
+		parts = append(parts, p)
+	}
+	if n := len(segs) - 3; n > 0 {
+		parts = append(parts, fmt.Sprintf("%d more groups", n))
+	}
+	return strings.Join(parts, ", ")
+}
