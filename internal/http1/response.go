@@ -29,12 +29,9 @@ func (r *Reader) statusLine(line []byte, from int) *ParseError {
 		return r.fault(kind, Response, PartStart, from, from+i)
 	}
 	switch {
-	case len(line) < len("HTTP/1."):
-		if len(line) == 0 {
-			return r.notHTTP(Response, r.looks(Response))
-		}
-		return bad(len(line))
-	case len(line) == len("HTTP/1."):
+	case len(line) < len("HTTP/"):
+		return r.notHTTP(Response, r.looks(Response))
+	case len(line) <= len("HTTP/1."):
 		return bad(len(line))
 	case class[line[7]]&isDigit == 0:
 		return r.fault(BadVersion, Response, PartStart, from, from+len("HTTP/"))
