@@ -1,6 +1,7 @@
 package ruleset
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/originward/originward/internal/firewall/interval"
@@ -99,4 +100,26 @@ type Points struct {
 	Known *interval.Set
 	// Found are the elements that cover some of them.
 	Found []Elem
+}
+
+// Matches reports whether a concrete key lies in every field's range. Without fields the key is one field.
+func (w *WideElem) Matches(fields []int, key []byte) bool {
+	if len(key) != len(w.Key) {
+		return false
+	}
+	if len(fields) == 0 {
+		fields = []int{len(key)}
+	}
+	at := 0
+	for _, n := range fields {
+		if at+n > len(key) {
+			return false
+		}
+		k := key[at : at+n]
+		if bytes.Compare(k, w.Key[at:at+n]) < 0 || bytes.Compare(k, w.End[at:at+n]) > 0 {
+			return false
+		}
+		at += (n + 3) &^ 3
+	}
+	return true
 }
