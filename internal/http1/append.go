@@ -38,7 +38,8 @@ func AppendField(dst []byte, f *Field) []byte {
 	return append(dst, "\r\n"...)
 }
 
-// AppendFields appends parsed fields, leaving out those that are Hop.
+// AppendFields appends parsed fields, leaving out those that are Hop. Content-Length goes
+// along with the others; a chunked message needs AppendChunked, for Transfer-Encoding is Hop.
 func AppendFields(dst []byte, fields []Field) []byte {
 	for i := range fields {
 		if !fields[i].Hop {

@@ -10,8 +10,8 @@ type Field struct {
 	ID FieldID
 	// Hop tells that the field concerns only this connection and is not to be
 	// forwarded: the fields RFC 9110 section 7.6.1 lists (Transfer-Encoding and
-	// Upgrade too), and every field that Connection nominates. Content-Length and Host
-	// are never Hop.
+	// Upgrade too), every field that Connection nominates, and a Content-Length that must
+	// not go on: repeated, or in a 1xx or 204 (RFC 9110 section 8.6).
 	Hop bool
 	// Odd tells that the name holds a byte other than a letter, a digit or a hyphen
 	// (an underscore or dot, say): legal, but read differently by CGI-like servers.

@@ -145,6 +145,7 @@ func (r *Reader) actUpon(h *Head, side Side, f *Field, from, value int) *ParseEr
 				return r.fault(DuplicateContentLength, side, PartFields, from, from)
 			}
 			h.Quirks |= QuirkSameLength
+			f.Hop = true // one is enough for the next hop
 		}
 		h.ContentLength = n
 		if h.Chunked {

@@ -41,7 +41,8 @@ type RequestHead struct {
 	// Target.
 	Path, Query []byte
 	// Host is the value of Host (or the authority of CONNECT) as sent, valid
-	// host[:port]; nil in an HTTP/1.0 request without Host.
+	// host[:port]; nil in an HTTP/1.0 request that names none. An HTTP/1.0 request with
+	// an absolute-form target names one here and has no such field.
 	Host []byte
 	// Hostname is Host without its port and without IPv6 brackets; Port is the port's
 	// digits, nil when absent or empty.

@@ -102,11 +102,21 @@ func (r *Reader) Tunnel() *Body {
 }
 
 // CheckIdle tells, after a complete response and before the next request, whether
-// the connection is clean: nil, or a ParseError of kind ExtraBytes when bytes are
-// buffered that belong to no response, or of kind BodyUnread.
+// the connection can be used: nil, or a ParseError of kind ExtraBytes when bytes have
+// come that belong to no response, EmptyReply when the peer has closed or reset the
+// connection meanwhile, or BodyUnread. It never waits. What came after the last read is
+// seen on a TCP connection; on others only what is buffered.
 func (r *Reader) CheckIdle() error {
 	if !r.body.Done() {
 		return &ParseError{Kind: BodyUnread, Side: r.body.side, Part: PartBody, Offset: r.offset(r.rd)}
+	}
+	if r.rd == r.wr && r.pending == nil && r.raw != nil {
+		if r.cur != nil && r.wr == len(r.cur.b) {
+			r.moveBody()
+		}
+		if err := r.raw.poll(r); err != nil {
+			return &ParseError{Kind: EmptyReply, Side: r.body.side, Part: PartAfter, Offset: r.offset(r.rd), Err: err}
+		}
 	}
 	if r.rd < r.wr {
 		e := r.fault(ExtraBytes, r.body.side, PartAfter, r.rd, r.rd)

@@ -103,6 +103,13 @@ func (r *Reader) finishResponse(h *ResponseHead, reqMethod string) *ParseError {
 	if e := r.finishConnection(&h.Head, Response); e != nil {
 		return e
 	}
+	if h.ContentLength >= 0 && (h.Status < 200 || h.Status == 204) {
+		for i := range h.Fields {
+			if h.Fields[i].ID == FieldContentLength {
+				h.Fields[i].Hop = true
+			}
+		}
+	}
 	tunnel := h.Status == 101 || reqMethod == "CONNECT" && h.Status/100 == 2
 	switch {
 	case tunnel:

@@ -253,3 +253,21 @@ func TestUnreadBody(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestLengthNotForwarded: a Content-Length that would mislead the next hop stays behind.
+func TestLengthNotForwarded(t *testing.T) {
+	for raw, want := range map[string]string{
+		okHead + "Content-Length: 2\r\nA: b\r\ncontent-length: 2\r\n\r\n": "Content-Length: 2\r\nA: b\r\n",
+		"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\nA: b\r\n\r\n":    "A: b\r\n",
+		"HTTP/1.1 100 Continue\r\nContent-Length: 5\r\n\r\n":              "",
+		"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n":          "Content-Length: 5\r\n",
+	} {
+		h, err := NewReader(strings.NewReader(raw)).ReadResponseHead(Limits{}, "GET")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(AppendFields(nil, h.Fields)); got != want {
+			t.Errorf("%q: got %q", raw, got)
+		}
+	}
+}

@@ -272,6 +272,54 @@ func TestWaitHoldsNoBuffer(t *testing.T) {
 	}
 }
 
+// TestCheckIdle: what happened to a pooled connection is known before it is used again.
+func TestCheckIdle(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		act  func(*net.TCPConn)
+		kind Kind
+		is   error
+	}{
+		{"quiet", nil, KindNone, nil},
+		{"closed", func(c *net.TCPConn) { c.Close() }, EmptyReply, io.EOF},
+		{"reset", reset, EmptyReply, syscall.ECONNRESET},
+		{"bytes", func(c *net.TCPConn) { _, _ = c.Write([]byte("HTTP/1.1 408 Request Timeout\r\n\r\n")) }, ExtraBytes, nil},
+	} {
+		for _, released := range []bool{true, false} {
+			client, server := tcpPair(t)
+			if _, err := server.Write([]byte(okHead + "Content-Length: 0\r\n\r\n")); err != nil {
+				t.Fatal(err)
+			}
+			r := NewReader(client)
+			if _, err := r.ReadResponseHead(Limits{}, "GET"); err != nil {
+				t.Fatal(err)
+			}
+			if released {
+				r.Release()
+			}
+			_ = client.SetReadDeadline(time.Unix(1, 0)) // must not matter
+			if err := r.CheckIdle(); err != nil {
+				t.Errorf("%s: at once: %v", c.name, err)
+			}
+			if c.act == nil {
+				continue
+			}
+			c.act(server)
+			var err error
+			for deadline := time.Now().Add(20 * time.Second); err == nil && time.Now().Before(deadline); {
+				err = r.CheckIdle()
+			}
+			wantKind(t, err, c.kind)
+			if c.is != nil && !errors.Is(err, c.is) {
+				t.Errorf("%s: %v", c.name, err)
+			}
+			if e, ok := err.(*ParseError); ok && c.kind == ExtraBytes && !bytes.HasPrefix([]byte("HTTP/1.1 408 Request Timeout\r\n\r\n"), e.Got) {
+				t.Errorf("%s: sample %q", c.name, e.Got)
+			}
+		}
+	}
+}
+
 func TestTunnelBothWays(t *testing.T) {
 	client, server := tcpPair(t)
 	r := NewReader(server)

@@ -1,4 +1,4 @@
-//go:build unix
+//go:build linux || darwin || freebsd || netbsd || openbsd || dragonfly
 
 package http1
 
@@ -14,6 +14,7 @@ import (
 type rawSource struct {
 	conn syscall.RawConn
 	try  func(fd uintptr) bool // bound once, so that a read allocates nothing
+	look func(fd uintptr)
 
 	r    *Reader
 	size int
@@ -33,6 +34,7 @@ func newRawSource(old *rawSource, src io.Reader) *rawSource {
 	if old == nil {
 		old = new(rawSource)
 		old.try = old.attempt
+		old.look = func(fd uintptr) { old.attempt(fd) }
 	}
 	old.conn = conn
 	return old
@@ -49,6 +51,19 @@ func (s *rawSource) read(r *Reader, size int) error {
 	return s.err
 }
 
+// poll reads what has arrived without waiting, whatever the deadline. Its error is that
+// of the connection, io.EOF when the peer has closed it; nil when it is quiet.
+func (s *rawSource) poll(r *Reader) error {
+	s.r, s.size, s.err = r, smallBuffer, nil
+	err := s.conn.Control(s.look)
+	s.r = nil
+	if err != nil {
+		return err
+	}
+	return s.err
+}
+
+// attempt reads once; false when there is nothing to read yet.
 func (s *rawSource) attempt(fd uintptr) bool {
 	r := s.r
 	if r.cur == nil {
