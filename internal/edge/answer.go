@@ -1,0 +1,145 @@
+package edge
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/originward/originward"
+	"github.com/originward/originward/fact"
+	"github.com/originward/originward/internal/edge/errorpage"
+	"github.com/originward/originward/internal/edge/rules"
+	"github.com/originward/originward/internal/exchange"
+)
+
+// answerHead is the head of an answer of the edge's own.
+type answerHead struct {
+	status int
+	fields [][2]string // beside Date, Server, CF-Ray and Content-Length
+}
+
+// reply sends an answer of the edge's own.
+func (v *visit) reply(status int, body []byte, fields ...[2]string) {
+	v.status = status
+	if err := v.out.own(&answerHead{status: status, fields: fields}, body); err != nil {
+		v.cut = true
+	}
+}
+
+// page answers with the page of an error number.
+func (v *visit) page(number, retryAfter int, extra ...[2]string) {
+	v.errCode = number
+	r := errorpage.Render(errorpage.Page{
+		Code: number, Host: string(v.authority), Ray: string(v.rayID[:16]), Colo: v.st.cfg.Colo,
+		Address: v.conn.text, Time: v.began, RetryAfter: retryAfter,
+	}, v.accept())
+	fields := append([][2]string{{"Content-Type", r.ContentType}}, r.Header()...)
+	v.reply(r.Status, r.Body, append(fields, extra...)...)
+}
+
+func (v *visit) accept() string {
+	if v.head == nil {
+		return ""
+	}
+	var all []string
+	for a := range v.head.Values("Accept") {
+		all = append(all, string(a))
+	}
+	return strings.Join(all, ",")
+}
+
+// refuse answers a request that goes nowhere by its own fault.
+func (v *visit) refuse(number int) { v.page(number, 0) }
+
+// fail answers a fault with its documented code.
+func (v *visit) fail(f *originward.Fault) {
+	v.fault = f
+	if f.Phase == originward.PhaseRequest && f.Type == originward.HTTPRequestError {
+		// The visitor's own connection failed: there is nobody to answer.
+		v.cut = true
+		v.status = 400
+		return
+	}
+	number := f.Code().Error
+	var p *prohibitedError
+	if errors.As(f.Err, &p) {
+		number = p.code
+	}
+	v.page(number, 0, [2]string{"Proxy-Status", v.proxyStatus(f)})
+}
+
+// proxyStatus is the RFC 9209 member for a fault. Its details name what the peer
+// did, never the origin's address: an edge keeps that from visitors.
+func (v *visit) proxyStatus(f *originward.Fault) string {
+	var b strings.Builder
+	b.WriteString("originward; error=" + string(f.Type))
+	if f.Phase != "" {
+		b.WriteString("; phase=" + string(f.Phase))
+	}
+	x := v.faultFact(f)
+	if x.Alert > 0 {
+		b.WriteString("; alert-id=" + strconv.Itoa(x.Alert-1000))
+		if x.AlertName != "" {
+			b.WriteString(`; alert-message="` + x.AlertName + `"`)
+		}
+	}
+	if d := publicDetails(x); d != "" {
+		b.WriteString(`; details="` + d + `"`)
+	}
+	return b.String()
+}
+
+// publicDetails are words from closed lists only.
+func publicDetails(x *fact.Fault) string {
+	var words []string
+	for _, w := range []string{x.Errno, x.Kind} {
+		if w != "" {
+			words = append(words, w)
+		}
+	}
+	for _, r := range x.Reasons {
+		words = append(words, string(r))
+	}
+	return strings.Join(words, ", ")
+}
+
+func (v *visit) faultFact(f *originward.Fault) *fact.Fault {
+	if v.faultAs == nil {
+		v.faultAs = exchange.FactOf(f, v.trace.Elapsed(), 0)
+	}
+	return v.faultAs
+}
+
+// block answers what a rule decided.
+func (v *visit) block(d rules.Decision) {
+	number := 1020
+	retry := 0
+	if d.RateLimit {
+		number = 1015
+		retry = max(1, int(d.RetryAfter.Seconds()+0.999))
+	}
+	status := [2]string{"Proxy-Status", "originward; error=" + string(originward.HTTPRequestDenied) + "; phase=rules"}
+	if d.Response == nil {
+		v.page(number, retry, status)
+		return
+	}
+	v.errCode = number
+	code := d.Response.Status
+	if code == 0 {
+		code = errorpage.Status(number)
+	}
+	fields := [][2]string{{"Content-Type", d.Response.ContentType}, {"Cache-Control", "private, no-store"}, status}
+	if retry > 0 {
+		fields = append(fields, [2]string{"Retry-After", strconv.Itoa(retry)})
+	}
+	v.reply(code, []byte(d.Response.Body), fields...)
+}
+
+// redirect sends the visitor to the other scheme, on its default port.
+func (v *visit) redirect(scheme string) {
+	target := string(v.target)
+	if !strings.HasPrefix(target, "/") {
+		target = "/"
+	}
+	v.reply(301, nil, [2]string{"Location", scheme + string(v.host) + target}, [2]string{"Cache-Control", "max-age=3600"})
+}

@@ -1,0 +1,234 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/net/http2"
+
+	"github.com/originward/originward/fact"
+	"github.com/originward/originward/internal/config"
+	"github.com/originward/originward/internal/edge/rules"
+)
+
+// Options are what an edge is given beside its configuration. The zero Options work.
+type Options struct {
+	// Logger takes what concerns the edge itself; nil = nothing is said.
+	Logger *slog.Logger
+	// AccessLog takes one JSON line per request; nil = none is written.
+	AccessLog io.Writer
+	// Now is the clock for certificates and DNS answers; nil = time.Now.
+	Now func() time.Time
+}
+
+// Edge is a running edge. Its methods are safe for concurrent use.
+type Edge struct {
+	log     *slog.Logger
+	now     func() time.Time
+	state   atomic.Pointer[state]
+	limiter *rules.Limiter
+	records *records
+	access  *accessLog // nil = none
+	date    dateLine
+	loopID  []byte // this edge's entry in CDN-Loop
+	turn    atomic.Uint32
+	own     atomic.Pointer[ownAddrs]
+	server2 *http2.Server
+	base2   *http.Server
+
+	draining atomic.Bool
+	stop     chan struct{} // closed when the edge ends
+	work     sync.WaitGroup
+
+	apply     sync.Mutex // one change of configuration at a time
+	mu        sync.Mutex
+	listeners map[listenKey]*listener // guarded by mu
+	visitors  map[*visitor]struct{}   // guarded by mu
+}
+
+// New makes an edge; it does not listen yet.
+func New(cfg *config.Config, o Options) (*Edge, error) {
+	e := &Edge{
+		log: o.Logger, now: o.Now, limiter: rules.NewLimiter(), records: newRecords(),
+		// The id only has to differ between edges that pass requests to each other.
+		loopID:    fmt.Appendf(nil, "%s; edge=%08x", cdnToken, rand.Uint32()),
+		stop:      make(chan struct{}),
+		listeners: map[listenKey]*listener{},
+		visitors:  map[*visitor]struct{}{},
+	}
+	if e.log == nil {
+		e.log = slog.New(slog.DiscardHandler)
+	}
+	if e.now == nil {
+		e.now = time.Now
+	}
+	if o.AccessLog != nil {
+		e.access = &accessLog{w: o.AccessLog}
+	}
+	st, err := newState(cfg, nil, e.now)
+	if err != nil {
+		return nil, err
+	}
+	e.state.Store(st)
+	e.own.Store(&ownAddrs{})
+	e.server2, e.base2, err = newServer2(e)
+	return e, err
+}
+
+// Config is the configuration in force.
+func (e *Edge) Config() *config.Config { return e.state.Load().cfg }
+
+// Start listens and serves until Shutdown.
+func (e *Edge) Start() error {
+	e.apply.Lock()
+	defer e.apply.Unlock()
+	cfg := e.Config()
+	if err := e.relisten(cfg); err != nil {
+		return err
+	}
+	if e.access != nil {
+		e.work.Go(e.flushLog)
+	}
+	for _, w := range cfg.Warnings {
+		e.log.Warn("configuration", "problem", w.Error())
+	}
+	return nil
+}
+
+// Apply puts another configuration in force. Requests under way keep theirs. When
+// it cannot be put in force, the running one stays and the error says why.
+func (e *Edge) Apply(cfg *config.Config) error {
+	e.apply.Lock()
+	defer e.apply.Unlock()
+	if e.draining.Load() {
+		return errors.New("the edge is shutting down")
+	}
+	old := e.state.Load()
+	st, err := newState(cfg, old, e.now)
+	if err != nil {
+		return err
+	}
+	if err := e.relisten(cfg); err != nil {
+		return err
+	}
+	e.state.Store(st)
+	old.retire(st)
+	for _, w := range cfg.Warnings {
+		e.log.Warn("configuration", "problem", w.Error())
+	}
+	e.log.Info("configuration in force", "file", cfg.File, "zones", len(cfg.Zones))
+	return nil
+}
+
+// Shutdown stops listening, lets requests under way finish, and closes the rest
+// when ctx ends; its error is then ctx's.
+func (e *Edge) Shutdown(ctx context.Context) error {
+	if e.draining.Swap(true) {
+		return nil
+	}
+	e.closeListeners()
+	e.mu.Lock()
+	for c := range e.visitors {
+		if c.idle.Load() {
+			_ = c.tcp.SetReadDeadline(longAgo) // wakes it up to see the drain
+		}
+	}
+	e.mu.Unlock()
+	close(e.stop)
+	// HTTP/2 visitors are told to go away; the wait for them is ours.
+	_ = e.base2.Shutdown(ctx)
+	done := make(chan struct{})
+	go func() {
+		e.work.Wait()
+		close(done)
+	}()
+	var err error
+	select {
+	case <-done:
+	case <-ctx.Done():
+		err = ctx.Err()
+		e.closeVisitors()
+	}
+	e.state.Load().retire(nil)
+	if e.access != nil {
+		err = errors.Join(err, e.access.flush())
+	}
+	return err
+}
+
+func (e *Edge) closeVisitors() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for c := range e.visitors {
+		_ = c.tcp.Close() // the end of the connection is all that matters
+	}
+}
+
+func (e *Edge) flushLog() {
+	t := time.NewTicker(logEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-e.stop:
+			return
+		case <-t.C:
+		}
+		if err := e.access.flush(); err != nil {
+			e.log.Error("access log", "error", err)
+		}
+	}
+}
+
+// finish records and logs a visit.
+func (e *Edge) finish(v *visit) {
+	e.records.add(v)
+	if e.access != nil {
+		e.access.write(v, time.Since(v.began))
+	}
+}
+
+// Records gives recent exchanges, newest first, and the egress addresses in use.
+func (e *Edge) Records(f Filter) fact.EdgeRecord {
+	r := fact.EdgeRecord{Egress: e.Config().Egress, Items: e.records.find(f)}
+	if len(r.Egress) == 0 {
+		r.Egress = e.records.egressSeen()
+	}
+	return r
+}
+
+// Rules are a zone's rules as they run; ok is false when there is no such zone.
+func (e *Edge) Rules(zoneName string) (set rules.Set, ok bool) {
+	z := e.state.Load().routes.zones[zoneName]
+	if z == nil {
+		return rules.Set{}, false
+	}
+	return z.rules, true
+}
+
+// ownAddrs are the addresses on which the edge itself listens.
+type ownAddrs struct {
+	exact map[netip.AddrPort]struct{}
+	ports map[uint16]struct{} // of listeners on every address
+	local map[netip.Addr]struct{}
+}
+
+func (e *Edge) listensOn(a netip.Addr, port uint16) bool {
+	o := e.own.Load()
+	if _, ok := o.exact[netip.AddrPortFrom(a, port)]; ok {
+		return true
+	}
+	if _, ok := o.ports[port]; !ok {
+		return false
+	}
+	_, ok := o.local[a]
+	return ok || a.IsLoopback()
+}

@@ -1,0 +1,194 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/originward/originward/internal/config"
+)
+
+// listenKey is what a listener was asked for; n tells several on port 0 apart.
+type listenKey struct {
+	addr  string
+	https bool
+	n     int
+}
+
+type listener struct {
+	net.Listener
+	key listenKey
+}
+
+// Visitors' TCP keepalive (cloudflare tcp-connections): after 400 s idle, probes
+// every 75 s, nine misses.
+var visitorKeepAlive = net.KeepAliveConfig{Enable: true, Idle: 400 * time.Second, Interval: 75 * time.Second, Count: 9}
+
+func keysOf(l config.Listen) []listenKey {
+	var keys []listenKey
+	seen := map[listenKey]int{}
+	for _, s := range []struct {
+		addrs []string
+		https bool
+	}{{l.HTTP, false}, {l.HTTPS, true}} {
+		for _, a := range s.addrs {
+			k := listenKey{addr: a, https: s.https}
+			n := seen[k]
+			seen[k]++
+			k.n = n
+			keys = append(keys, k)
+		}
+	}
+	return keys
+}
+
+// relisten opens what the configuration asks for and is not open, and then closes
+// what it no longer asks for. When one cannot be opened, nothing changes.
+func (e *Edge) relisten(cfg *config.Config) error {
+	e.mu.Lock()
+	have := make(map[listenKey]*listener, len(e.listeners))
+	for k, l := range e.listeners {
+		have[k] = l
+	}
+	e.mu.Unlock()
+	want := map[listenKey]*listener{}
+	var opened []*listener
+	lc := net.ListenConfig{KeepAliveConfig: visitorKeepAlive, Control: visitorControl(cfg.Timers.Client)}
+	for _, k := range keysOf(cfg.Listen) {
+		if l := have[k]; l != nil {
+			want[k] = l
+			continue
+		}
+		nl, err := lc.Listen(context.Background(), "tcp", k.addr)
+		if err != nil {
+			for _, l := range opened {
+				_ = l.Close()
+			}
+			return fmt.Errorf("listen on %s: %w", k.addr, err)
+		}
+		l := &listener{nl, k}
+		want[k], opened = l, append(opened, l)
+	}
+	e.mu.Lock()
+	e.listeners = want
+	e.mu.Unlock()
+	e.noteOwn(want)
+	for _, l := range opened {
+		e.log.Info("listening", "address", l.Addr().String(), "https", l.key.https)
+		e.work.Go(func() { e.accept(l) })
+	}
+	for k, l := range have {
+		if want[k] == nil {
+			_ = l.Close()
+			e.log.Info("no longer listening", "address", l.Addr().String())
+		}
+	}
+	return nil
+}
+
+// noteOwn remembers the addresses that lead to this edge.
+func (e *Edge) noteOwn(ls map[listenKey]*listener) {
+	o := &ownAddrs{exact: map[netip.AddrPort]struct{}{}, ports: map[uint16]struct{}{}}
+	for _, l := range ls {
+		a, ok := l.Addr().(*net.TCPAddr)
+		if !ok {
+			continue
+		}
+		ap := netip.AddrPortFrom(a.AddrPort().Addr().Unmap(), a.AddrPort().Port())
+		if ap.Addr().IsUnspecified() {
+			o.ports[ap.Port()] = struct{}{}
+			continue
+		}
+		o.exact[ap] = struct{}{}
+	}
+	o.local = localAddrs()
+	e.own.Store(o)
+}
+
+func (e *Edge) closeListeners() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, l := range e.listeners {
+		_ = l.Close() // nothing more is accepted either way
+	}
+	e.listeners = map[listenKey]*listener{}
+}
+
+// Addrs are the addresses listened on, with the ports that were taken.
+func (e *Edge) Addrs() (http, https []netip.AddrPort) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, k := range keysOf(e.Config().Listen) {
+		l := e.listeners[k]
+		if l == nil {
+			continue
+		}
+		a, ok := l.Addr().(*net.TCPAddr)
+		if !ok {
+			continue
+		}
+		ap := netip.AddrPortFrom(a.AddrPort().Addr().Unmap(), a.AddrPort().Port())
+		if k.https {
+			https = append(https, ap)
+		} else {
+			http = append(http, ap)
+		}
+	}
+	return http, https
+}
+
+// acceptPause is how long accepting rests after a failure such as having no
+// descriptors left.
+const acceptPause = 20 * time.Millisecond
+
+// accept serves a listener until it is closed.
+func (e *Edge) accept(l *listener) {
+	for {
+		conn, err := l.Accept()
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return
+		case err != nil:
+			e.log.Error("accept", "address", l.Addr().String(), "error", err)
+			select {
+			case <-e.stop:
+				return
+			case <-time.After(acceptPause):
+			}
+			continue
+		}
+		tcp, ok := conn.(*net.TCPConn)
+		if !ok {
+			_ = conn.Close() // a TCP listener gives TCP connections only
+			continue
+		}
+		c := newVisitor(e, tcp, l.key.https)
+		if !e.admit(c) {
+			_ = tcp.Close() // the edge is shutting down
+			continue
+		}
+		e.work.Go(func() {
+			defer e.dismiss(c)
+			c.serve()
+		})
+	}
+}
+
+func (e *Edge) admit(c *visitor) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.draining.Load() {
+		return false
+	}
+	e.visitors[c] = struct{}{}
+	return true
+}
+
+func (e *Edge) dismiss(c *visitor) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.visitors, c)
+}

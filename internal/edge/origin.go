@@ -1,0 +1,161 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+
+	"github.com/originward/originward"
+	"github.com/originward/originward/internal/exchange"
+	"github.com/originward/originward/internal/http1"
+)
+
+var (
+	errNoRecord = errors.New("the zone has no A, AAAA or CNAME record of this name")
+	errNoEnd    = errors.New("the CNAME leads to no address")
+)
+
+// fromOrigin asks the origin and passes its response on, or answers its fault.
+func (v *visit) fromOrigin() {
+	plan, ok := exchange.PlanFor(v.zone.SSL, v.conn.scheme(), v.conn.local.Port(), v.siteName(), exchange.Overrides{})
+	if !ok {
+		v.fail(&originward.Fault{Phase: originward.PhaseRequest, Type: originward.ProxyConfigurationError, Err: errors.New("the zone has no SSL mode")})
+		return
+	}
+	v.plan = plan
+	v.trace.Reset()
+	ctx := v.ctx
+	addrs, altHost, f := v.addresses(ctx)
+	if f != nil {
+		v.fail(f)
+		return
+	}
+	v.prepare()
+	turn := v.edge.turn.Add(1)
+	tried := v.site.turn(len(addrs))
+	c, h, f := v.attempt(ctx, addrs[tried], altHost, turn)
+	if f != nil && v.again(f) {
+		if next, ok := exchange.RetryAddr(addrs, tried, f); ok {
+			v.retried = true
+			c, h, f = v.attempt(ctx, next, altHost, turn)
+		}
+	}
+	v.body = nil
+	if f != nil {
+		v.fail(f)
+		return
+	}
+	v.respond(c, h)
+}
+
+// again tells that the request can be sent to another address: nothing of it has
+// been sent, or sending it twice does no harm.
+func (v *visit) again(f *originward.Fault) bool {
+	return v.upload.untouched() && (v.req.Replayable || f.Phase == originward.PhaseConnect || f.Phase == originward.PhaseTLS)
+}
+
+// siteName is the host name as a string; for a site of one name it is the site's own.
+func (v *visit) siteName() string {
+	if v.site.name == string(v.host) {
+		return v.site.name
+	}
+	return string(v.host)
+}
+
+// addresses are the origin's, from the records or from DNS, and the name that a
+// certificate may bear beside the requested one.
+func (v *visit) addresses(ctx context.Context) (addrs []netip.Addr, altHost string, f *originward.Fault) {
+	addrs, name, target := v.st.routes.origin(v.site)
+	v.name = name
+	if name == "" {
+		if len(addrs) == 0 {
+			return nil, "", &originward.Fault{Phase: originward.PhaseResolve, Type: originward.DNSError, Err: errNoEnd}
+		}
+		for _, a := range addrs {
+			if p := v.edge.prohibited(a, v.plan.Port); p != nil {
+				v.origin = netip.AddrPortFrom(a, v.plan.Port)
+				return nil, "", &originward.Fault{Phase: originward.PhaseResolve, Type: originward.DestinationIPProhibited, Err: p}
+			}
+		}
+		return addrs, target, nil
+	}
+	check := func(a netip.Addr) error {
+		if p := v.edge.prohibited(a, v.plan.Port); p != nil {
+			return p
+		}
+		return nil
+	}
+	addrs, f = exchange.Resolve(ctx, v.st.resolver, exchange.Patient(), name, check, &v.trace)
+	return addrs, target, f
+}
+
+// prepare writes the request.
+func (v *visit) prepare() {
+	v.buf = v.requestHead()
+	v.upload.begin(v)
+	v.req = exchange.Request{
+		Method:     v.method,
+		Expect:     v.expect,
+		Replayable: exchange.Replayable(v.method, v.upload.any && !v.upload.all),
+		Interim:    v.bound.interim,
+	}
+	v.req.Head = v.buf // with what the upload put behind it
+	if v.upload.any {
+		v.req.Body = v.bound.sendTo
+		if v.upload.all {
+			v.req.Body = nil
+		}
+	}
+}
+
+// attempt does one exchange with one address.
+func (v *visit) attempt(ctx context.Context, addr netip.Addr, altHost string, turn uint32) (*exchange.Conn, *http1.ResponseHead, *originward.Fault) {
+	t := exchange.Target{
+		Addr:   netip.AddrPortFrom(addr, v.plan.Port),
+		Source: v.st.egress(turn, addr),
+	}
+	if v.plan.Scheme == "https" {
+		t.TLS = v.zone.policies[policyKey{v.plan.Validate, v.upgrade != nil}]
+		t.SNI, t.Host, t.AltHost = v.plan.SNI, v.siteName(), altHost
+	}
+	v.origin, v.egress = t.Addr, t.Source
+	c, h, f := v.zone.client.Endpoint(t).Do(ctx, &v.req, &v.trace)
+	if c != nil {
+		v.reused = c.Served() > 0
+		v.egress = c.Local().Addr()
+	}
+	if f != nil {
+		v.faultAs = nil
+		var read int64
+		if c != nil {
+			read = c.BytesRead()
+		}
+		v.faultAs = exchange.FactOf(f, v.trace.Elapsed(), read)
+	}
+	return c, h, f
+}
+
+// respond passes the origin's response on.
+func (v *visit) respond(c *exchange.Conn, h *http1.ResponseHead) {
+	v.status = h.Status
+	if h.Status == 101 {
+		v.switchProtocols(c, h)
+		return
+	}
+	err := v.decoded(c, h)
+	var f *originward.Fault
+	switch {
+	case err == nil:
+		c.Release()
+		return
+	case errors.As(err, &f) && f.Phase != originward.PhaseBody:
+		_ = c.Close()
+		v.fail(f)
+		return
+	case errors.As(err, &f):
+		v.fault = f
+	}
+	// The head has gone out, so the response can only be cut off.
+	v.cut = true
+	_ = c.Close()
+}

@@ -1,0 +1,113 @@
+package edge
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// How long an answer of DNS is used. The system's resolver does not tell the
+// records' own time to live; 30 s is the shortest that is common, so that a moved
+// origin is followed soon. A failure is asked again after a second.
+const (
+	answerLife  = 30 * time.Second
+	failureLife = time.Second
+	maxNames    = 10_000
+)
+
+// cachingResolver remembers the addresses of origins' names and asks for one name
+// once at a time. It is safe for concurrent use.
+type cachingResolver struct {
+	ask func(ctx context.Context, network, host string) ([]netip.Addr, error)
+	now func() time.Time
+
+	mu    sync.Mutex
+	names map[string]*answer // guarded by mu
+}
+
+// answer is what DNS said about one name; done is closed when it has.
+type answer struct {
+	done    chan struct{}
+	addrs   []netip.Addr
+	err     error
+	expires time.Time
+}
+
+// newCachingResolver asks the servers given in turn, or the system's.
+func newCachingResolver(servers []netip.AddrPort, now func() time.Time) *cachingResolver {
+	r := &net.Resolver{PreferGo: true}
+	if len(servers) > 0 {
+		var turn struct {
+			sync.Mutex
+			n int
+		}
+		r.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
+			turn.Lock()
+			s := servers[turn.n%len(servers)]
+			turn.n++
+			turn.Unlock()
+			var d net.Dialer
+			return d.DialContext(ctx, network, s.String())
+		}
+	}
+	return &cachingResolver{ask: r.LookupNetIP, now: now, names: map[string]*answer{}}
+}
+
+// LookupNetIP is the addresses of a name, from memory when they are fresh.
+func (c *cachingResolver) LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error) {
+	key := network + " " + host
+	c.mu.Lock()
+	a := c.names[key]
+	if a == nil || a.stale(c.now()) {
+		a = &answer{done: make(chan struct{})}
+		c.makeRoomLocked()
+		c.names[key] = a
+		c.mu.Unlock()
+		c.fill(ctx, a, network, host)
+	} else {
+		c.mu.Unlock()
+	}
+	select {
+	case <-a.done:
+		return a.addrs, a.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// stale tells an answer that has come and is too old.
+func (a *answer) stale(now time.Time) bool {
+	select {
+	case <-a.done:
+		return !now.Before(a.expires)
+	default:
+		return false
+	}
+}
+
+// fill asks DNS in the goroutine of the first that wants to know. The final dot
+// keeps the system's search list away.
+func (c *cachingResolver) fill(ctx context.Context, a *answer, network, host string) {
+	defer close(a.done)
+	a.addrs, a.err = c.ask(ctx, network, host+".")
+	life := answerLife
+	if a.err != nil || len(a.addrs) == 0 {
+		life = failureLife
+	}
+	if ctx.Err() != nil {
+		life = 0 // the visitor gave up, not DNS
+	}
+	a.expires = c.now().Add(life)
+}
+
+func (c *cachingResolver) makeRoomLocked() {
+	if len(c.names) < maxNames {
+		return
+	}
+	for k := range c.names {
+		delete(c.names, k)
+		break
+	}
+}

@@ -1,0 +1,163 @@
+package edge
+
+import (
+	"crypto/tls"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/originward/originward"
+	"github.com/originward/originward/internal/config"
+	"github.com/originward/originward/internal/edge/rules"
+	"github.com/originward/originward/internal/exchange"
+)
+
+// zone is a configured zone, ready to serve.
+type zone struct {
+	config.Zone
+	rules    rules.Set
+	policies map[policyKey]*exchange.TLSPolicy
+	client   *exchange.Client
+	tls      *tls.Config // for visitors
+}
+
+// policyKey tells the TLS policies of a zone apart: shared pointers, because the
+// pools of connections compare them by identity.
+type policyKey struct{ validate, http1 bool }
+
+// site is one host name of a zone: its records as the edge uses them. A
+// wildcard's site serves many names.
+type site struct {
+	zone    *zone
+	name    string // as in the records, maybe "*.…"
+	proxied bool
+	addrs   []netip.Addr // of A and AAAA records
+	target  string       // of a CNAME; empty = none
+	next    atomic.Uint32
+}
+
+// routes finds the site of a host name.
+type routes struct {
+	zones map[string]*zone
+	sites map[string]*site
+	// nodes holds every name that exists in the DNS tree, also those between a record and
+	// its zone: a wildcard does not reach past one (RFC 4592 section 2.2).
+	nodes map[string]struct{}
+}
+
+func newRoutes() *routes {
+	return &routes{zones: map[string]*zone{}, sites: map[string]*site{}, nodes: map[string]struct{}{}}
+}
+
+func (r *routes) add(z *zone) {
+	r.zones[z.Name] = z
+	r.nodes[z.Name] = struct{}{}
+	for _, rec := range z.Records {
+		s := r.sites[rec.Name]
+		if s == nil {
+			s = &site{zone: z, name: rec.Name}
+			r.sites[rec.Name] = s
+		}
+		// One proxied record makes all of the name's records proxied (dns proxy-status).
+		s.proxied = s.proxied || rec.Proxied
+		if a, ok := rec.Address(); ok {
+			s.addrs = append(s.addrs, a)
+		} else if rec.Type == originward.RecordCNAME {
+			s.target = rec.Content
+		}
+		for n := strings.TrimPrefix(rec.Name, "*."); n != z.Name; n = parent(n) {
+			r.nodes[n] = struct{}{}
+		}
+	}
+}
+
+func parent(name string) string {
+	_, p, _ := strings.Cut(name, ".")
+	return p
+}
+
+// find returns the zone that holds a lower-case host name and the name's site;
+// either can be nil.
+func (r *routes) find(host []byte) (*zone, *site) {
+	if s := r.sites[string(host)]; s != nil {
+		return s.zone, s
+	}
+	return r.findWildcard(string(host))
+}
+
+func (r *routes) findWildcard(host string) (*zone, *site) {
+	z := r.zoneOf(host)
+	if z == nil {
+		return nil, nil
+	}
+	if _, exists := r.nodes[host]; exists {
+		return z, nil
+	}
+	for p := parent(host); ; p = parent(p) {
+		if s := r.sites["*."+p]; s != nil {
+			return z, s
+		}
+		if _, exists := r.nodes[p]; exists || p == "" {
+			return z, nil
+		}
+	}
+}
+
+// zoneOf is the zone with the longest name that holds host.
+func (r *routes) zoneOf(host string) *zone {
+	for n := host; n != ""; n = parent(n) {
+		if z := r.zones[n]; z != nil {
+			return z
+		}
+	}
+	return nil
+}
+
+// maxChain bounds CNAMEs followed among the edge's own records.
+const maxChain = 8
+
+// origin follows a site's CNAME through records of this edge. It gives addresses,
+// or the name that has to be asked of DNS; both are empty when the chain has no end.
+func (r *routes) origin(s *site) (addrs []netip.Addr, name, target string) {
+	target = s.target
+	for range maxChain {
+		if s.target == "" {
+			return s.addrs, "", target
+		}
+		name = s.target
+		_, next := r.find([]byte(name))
+		if next == nil {
+			return nil, name, target
+		}
+		s = next
+	}
+	return nil, "", target
+}
+
+// turn gives the index of the address whose turn it is.
+func (s *site) turn(n int) int {
+	if n < 2 {
+		return 0
+	}
+	return int(s.next.Add(1) % uint32(n))
+}
+
+// zoneNames lists the zones in order.
+func (r *routes) zoneNames() []string {
+	names := make([]string, 0, len(r.zones))
+	for n := range r.zones {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// readTimeout is the zone's proxy read timeout.
+func (z *zone) readTimeout(t config.Timers) time.Duration {
+	if z.ReadTimeout > 0 {
+		return z.ReadTimeout
+	}
+	return t.Read
+}

@@ -1,0 +1,264 @@
+package edge
+
+import (
+	"context"
+	"io"
+	"net/netip"
+	"time"
+
+	"github.com/originward/originward"
+	"github.com/originward/originward/fact"
+	"github.com/originward/originward/internal/edge/ray"
+	"github.com/originward/originward/internal/edge/rules"
+	"github.com/originward/originward/internal/exchange"
+	"github.com/originward/originward/internal/http1"
+)
+
+// proto is the version of HTTP that a visitor speaks.
+type proto uint8
+
+const (
+	http10 proto = iota + 1
+	http11
+	http2x
+)
+
+var protoNames = [...]string{http10: "HTTP/1.0", http11: "HTTP/1.1", http2x: "HTTP/2"}
+
+func (p proto) String() string {
+	if int(p) < len(protoNames) {
+		return protoNames[p]
+	}
+	return ""
+}
+
+// source is a request's body as it comes from the visitor.
+type source interface {
+	Framing() http1.Framing
+	WriteTo(w io.Writer) (int64, error)
+	Trailers() []http1.Field
+}
+
+// responder sends what a visit ends in, over the visitor's protocol.
+type responder interface {
+	// interim passes a 1xx response on.
+	interim(h *http1.ResponseHead) error
+	// forward sends the origin's response, body and all. Its error is the visitor's, or a
+	// *originward.Fault of the body phase.
+	forward(h *http1.ResponseHead, c *content) error
+	// own sends an answer of the edge's.
+	own(a *answerHead, body []byte) error
+}
+
+// visit is one request from its first byte to its record. It is reused by its
+// connection; begin clears it.
+type visit struct {
+	edge *Edge
+	st   *state
+	out  responder
+	conn *visitorInfo
+	ctx  context.Context // ends when the visitor is known to be gone; HTTP/1 never tells
+
+	ray   ray.ID
+	rayID [20]byte // with the place, as headers show it
+	began time.Time
+
+	proto     proto
+	method    string
+	authority []byte // Host as sent
+	host      []byte // lower case, without port
+	target    []byte
+	path      []byte
+	query     []byte
+	head      *http1.Head
+	upgrade   []byte // protocol asked for; nil = none
+	expect    bool   // the visitor waits for a 100 (Continue)
+	body      source
+
+	zone *zone
+	site *site
+	rule rules.Request
+
+	buf      []byte // head towards the origin, reused
+	hostBuf  []byte
+	trace    exchange.Trace
+	req      exchange.Request
+	upload   upload
+	content  content
+	patience *patience // with a visitor that pauses; nil = none
+	bound    bound
+
+	// What became of it, for log and record.
+	status  int
+	errCode int // number on the edge's page
+	fault   *originward.Fault
+	faultAs *fact.Fault
+	origin  netip.AddrPort
+	name    string // origin name that was resolved
+	egress  netip.Addr
+	plan    exchange.Plan
+	reused  bool
+	retried bool
+	ruleID  string
+	logged  []string // ids of rules that logged or skipped
+	sent    int64    // body bytes towards the visitor
+	cut     bool     // the response could not be sent whole
+}
+
+// bound are a visit's methods as functions, made once.
+type bound struct {
+	interim func(*http1.ResponseHead) error
+	sendTo  func(io.Writer) error
+	note    func(string, rules.Action)
+}
+
+func newVisit() *visit {
+	v := &visit{}
+	v.bound = bound{
+		interim: func(h *http1.ResponseHead) error { return v.out.interim(h) },
+		sendTo:  v.upload.sendTo,
+		note:    func(id string, _ rules.Action) { v.logged = append(v.logged, id) },
+	}
+	return v
+}
+
+// visitorInfo is what all requests of one visitor connection share.
+type visitorInfo struct {
+	addr  netip.Addr // the visitor, unmapped
+	text  string     // the same as text
+	port  uint16
+	local netip.AddrPort // the edge's
+	https bool
+	sni   string
+	tls   tlsInfo
+}
+
+// tlsInfo is the visitor's TLS as /cdn-cgi/trace and the log show it.
+type tlsInfo struct {
+	version, cipher, curve string
+}
+
+func (i *visitorInfo) scheme() string {
+	if i.https {
+		return "https"
+	}
+	return "http"
+}
+
+// begin clears what the last request left and names the new one.
+func (v *visit) begin(e *Edge, c *visitorInfo, out responder) {
+	buf, hostBuf, logged, content, chunks, bound := v.buf[:0], v.hostBuf[:0], v.logged[:0], v.content.buf, v.upload.chunks, v.bound
+	*v = visit{edge: e, conn: c, out: out, ctx: context.Background(), buf: buf, hostBuf: hostBuf, logged: logged, bound: bound}
+	v.content.buf, v.upload.chunks = content, chunks
+	v.st = e.state.Load()
+	v.began = time.Now()
+	v.ray = ray.New()
+	v.ray.AppendWithPlace(v.rayID[:0], v.st.cfg.Colo)
+}
+
+// setHost notes the host name in lower case.
+func (v *visit) setHost(name []byte) {
+	v.hostBuf = append(v.hostBuf[:0], name...)
+	for i, c := range v.hostBuf {
+		if c >= 'A' && c <= 'Z' {
+			v.hostBuf[i] = c | 0x20
+		}
+	}
+	v.host = v.hostBuf
+	if n := len(v.host); n > 1 && v.host[n-1] == '.' {
+		v.host = v.host[:n-1] // the root, written out
+	}
+}
+
+// serve answers the request. The order of the steps is the order in which an edge
+// decides (cloudflare.md: rules before any origin contact).
+func (v *visit) serve() {
+	switch {
+	case v.ownPath():
+	case !v.route():
+	case v.redirected():
+	case v.looped():
+	case v.ruled():
+	default:
+		v.fromOrigin()
+	}
+	v.edge.finish(v)
+}
+
+// route finds the site; what it cannot find it answers.
+func (v *visit) route() bool {
+	if v.method == "CONNECT" {
+		v.refuse(501)
+		return false
+	}
+	if len(v.host) == 0 {
+		v.refuse(1003)
+		return false
+	}
+	v.zone, v.site = v.st.routes.find(v.host)
+	switch {
+	case v.zone == nil && isAddress(v.host):
+		v.refuse(1003)
+	case v.zone == nil:
+		v.refuse(1001)
+	case v.misdirected():
+		v.refuse(1013)
+	case v.site == nil:
+		// The zone is served here and has no record of this name (1016: no A record).
+		v.fail(&originward.Fault{Phase: originward.PhaseResolve, Type: originward.DNSError, Err: errNoRecord})
+	case !v.site.proxied:
+		v.refuse(1004)
+	default:
+		return true
+	}
+	return false
+}
+
+// misdirected tells a request for a site of another zone than the one the TLS
+// connection was opened for.
+func (v *visit) misdirected() bool {
+	if v.conn.sni == "" || string(v.host) == v.conn.sni {
+		return false
+	}
+	z, _ := v.st.routes.find([]byte(v.conn.sni))
+	return z != nil && z != v.zone
+}
+
+// redirected answers with a redirect between http and https where the zone asks for one.
+func (v *visit) redirected() bool {
+	switch {
+	case v.conn.https && v.zone.SSL == originward.SSLOff:
+		v.redirect("http://")
+	case !v.conn.https && v.zone.AlwaysUseHTTPS && v.zone.SSL != originward.SSLOff:
+		v.redirect("https://")
+	default:
+		return false
+	}
+	return true
+}
+
+func isAddress(host []byte) bool {
+	_, err := netip.ParseAddr(string(host))
+	return err == nil
+}
+
+// ruled runs the zone's rules; a block is answered here.
+func (v *visit) ruled() bool {
+	set := &v.zone.rules
+	if len(set.Custom) == 0 && len(set.RateLimits) == 0 {
+		return false
+	}
+	v.rule = rules.Request{
+		IP: v.conn.addr, Host: v.host, Method: []byte(v.method), Path: v.path, Query: v.query, Target: v.target,
+		HTTPS: v.conn.https, Version: []byte(v.proto.String()), Port: v.conn.local.Port(),
+		Ray: v.rayID[:16], Colo: v.rayID[17:], Headers: v.head,
+	}
+	d := set.Evaluate(&v.rule, v.edge.limiter, v.began, v.bound.note)
+	if !d.Blocked() {
+		return false
+	}
+	v.ruleID = d.RuleID
+	v.fault = &originward.Fault{Phase: originward.PhaseRules, Type: originward.HTTPRequestDenied}
+	v.block(d)
+	return true
+}

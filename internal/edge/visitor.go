@@ -1,0 +1,303 @@
+package edge
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"crypto/tls"
+
+	"github.com/originward/originward/internal/http1"
+)
+
+// visitor is one visitor's connection. One goroutine owns it: it reads requests,
+// speaks to the origin and writes responses.
+type visitor struct {
+	edge   *Edge
+	tcp    *net.TCPConn
+	w      io.Writer // tcp, or TLS over it
+	rd     net.Conn  // the same, for deadlines
+	reader *http1.Reader
+	info   visitorInfo
+	readBy time.Time
+	timers timerSet
+	idle   atomic.Bool // waits for a request: draining may close it
+}
+
+// timerSet are the timers in force when the connection was made.
+type timerSet struct{ client, header time.Duration }
+
+// visits are reused by all connections, so that idle ones hold none.
+var visits = sync.Pool{New: func() any { return &pooledVisit{visit: newVisit()} }}
+
+type pooledVisit struct {
+	visit    *visit
+	respond  respond1
+	patience patience
+}
+
+func newVisitor(e *Edge, tcp *net.TCPConn, https bool) *visitor {
+	c := &visitor{edge: e, tcp: tcp, w: tcp, rd: tcp}
+	t := e.state.Load().cfg.Timers
+	c.timers = timerSet{t.Client, t.Header}
+	c.info.https = https
+	if a, ok := tcp.RemoteAddr().(*net.TCPAddr); ok {
+		ap := a.AddrPort()
+		c.info.addr, c.info.port = ap.Addr().Unmap().WithZone(""), ap.Port()
+		c.info.text = c.info.addr.String()
+	}
+	if a, ok := tcp.LocalAddr().(*net.TCPAddr); ok {
+		ap := a.AddrPort()
+		c.info.local = netip.AddrPortFrom(ap.Addr().Unmap().WithZone(""), ap.Port())
+	}
+	return c
+}
+
+// serve runs the connection until its end.
+func (c *visitor) serve() {
+	defer c.tcp.Close()
+	if c.info.https {
+		conn, ok := c.handshake()
+		if !ok {
+			return
+		}
+		if conn.ConnectionState().NegotiatedProtocol == "h2" {
+			c.serve2(conn)
+			return
+		}
+		c.w, c.rd = conn, conn
+		defer conn.Close() // says goodbye before the socket closes
+	}
+	c.reader = http1.NewReader(c.rd)
+	defer c.reader.Reset(nil)
+	for c.one() {
+	}
+}
+
+// handshake does the TLS handshake within the timer for heads.
+func (c *visitor) handshake() (*tls.Conn, bool) {
+	conn := tls.Server(c.tcp, c.edge.state.Load().tls.base)
+	c.setRead(time.Now().Add(c.timers.header))
+	if err := conn.HandshakeContext(context.Background()); err != nil {
+		var plain tls.RecordHeaderError
+		if errors.As(err, &plain) && plain.Conn != nil && looksLikeHTTP(plain.RecordHeader) {
+			// Nothing can be done when this visitor has gone, too.
+			_, _ = io.WriteString(plain.Conn, "HTTP/1.1 400 Bad Request\r\n"+serverLine+
+				"Content-Type: text/plain; charset=utf-8\r\nConnection: close\r\nContent-Length: 55\r\n\r\nThis port speaks TLS, and the request was plain HTTP.\r\n")
+			c.linger()
+		}
+		return nil, false
+	}
+	st := conn.ConnectionState()
+	c.info.sni = lower(st.ServerName)
+	c.info.tls = tlsInfo{version: tlsVersionName(st.Version), cipher: tls.CipherSuiteName(st.CipherSuite)}
+	if st.CurveID != 0 {
+		c.info.tls.curve = st.CurveID.String()
+	}
+	return conn, true
+}
+
+func lower(s string) string { return string(bytes.ToLower([]byte(s))) }
+
+// looksLikeHTTP tells a request line from other things that are no TLS record.
+func looksLikeHTTP(b [5]byte) bool {
+	switch string(b[:]) {
+	case "GET /", "HEAD ", "POST ", "PUT /", "OPTIO", "DELET", "PATCH", "CONNE":
+		return true
+	}
+	return false
+}
+
+// tlsVersionName is the version as /cdn-cgi/trace shows it: TLSv1.3.
+func tlsVersionName(v uint16) string {
+	switch v {
+	case tls.VersionTLS10:
+		return "TLSv1"
+	case tls.VersionTLS11:
+		return "TLSv1.1"
+	case tls.VersionTLS12:
+		return "TLSv1.2"
+	case tls.VersionTLS13:
+		return "TLSv1.3"
+	}
+	return ""
+}
+
+// setRead sets the deadline for reads; a drain that began meanwhile is not undone.
+func (c *visitor) setRead(t time.Time) {
+	c.readBy = t
+	_ = c.tcp.SetReadDeadline(t) // a closed connection says so on the read that follows
+	if c.idle.Load() && c.edge.draining.Load() {
+		_ = c.tcp.SetReadDeadline(longAgo)
+	}
+}
+
+// longAgo is any time before now.
+var longAgo = time.Unix(1, 0)
+
+// keepDeadline has a deadline between half a window and a window away. So a busy
+// connection sets one every half minute instead of twice per request; one that fires
+// early is looked at and moved on.
+func (c *visitor) keepDeadline(now time.Time) {
+	if window := c.timers.header; c.readBy.Before(now.Add(window / 2)) {
+		c.setRead(now.Add(window))
+	}
+}
+
+// wait blocks until a request begins; false when none will come.
+func (c *visitor) wait() bool {
+	if c.reader.Buffered() > 0 {
+		return true
+	}
+	c.reader.Release()
+	since := time.Now()
+	c.idle.Store(true)
+	defer c.idle.Store(false)
+	c.keepDeadline(since)
+	for {
+		err := c.reader.WaitRequest()
+		if err == nil {
+			return true
+		}
+		now := time.Now()
+		left := c.timers.client - now.Sub(since)
+		if !errors.Is(err, os.ErrDeadlineExceeded) || left <= 0 || c.edge.draining.Load() {
+			return false
+		}
+		c.setRead(now.Add(min(left, c.timers.header)))
+	}
+}
+
+// one serves one request; false when the connection is to be closed.
+func (c *visitor) one() bool {
+	if !c.wait() {
+		return false
+	}
+	p := visits.Get().(*pooledVisit)
+	defer visits.Put(p)
+	v, r := p.visit, &p.respond
+	r.c, r.v, r.began, r.close, r.keep = c, v, false, false, false
+	v.begin(c.edge, &c.info, r)
+	c.keepDeadline(v.began)
+	head, err := c.readHead(v.began)
+	if err != nil {
+		c.badRequest(v, err)
+		return false
+	}
+	c.fill(v, head)
+	r.keep = head.KeepAlive
+	p.patience = patience{set: c.setRead, limit: c.timers.header}
+	v.patience = &p.patience
+	v.serve()
+	return c.after(v, r)
+}
+
+// readHead reads a request's head within the timer for heads.
+func (c *visitor) readHead(began time.Time) (*http1.RequestHead, error) {
+	for {
+		head, err := c.reader.ReadRequestHead(http1.Limits{})
+		if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return head, err
+		}
+		left := c.timers.header - time.Since(began)
+		if left <= 0 {
+			return nil, err
+		}
+		c.setRead(time.Now().Add(left))
+	}
+}
+
+// fill puts the request into the visit.
+func (c *visitor) fill(v *visit, h *http1.RequestHead) {
+	v.proto = http11
+	if h.Minor == 0 {
+		v.proto = http10
+	}
+	v.method = h.MethodString()
+	v.authority, v.target, v.path, v.query = h.Host, h.Target, h.Path, h.Query
+	v.setHost(h.Hostname)
+	v.head = &h.Head
+	v.expect = h.ExpectContinue && v.proto == http11
+	if v.proto == http11 && h.Framing.Kind == http1.NoBody {
+		v.upgrade = h.Upgrade
+	}
+	v.body = c.reader.Body()
+}
+
+// drainMax is how much of a request's body is read and dropped to keep the
+// connection; above it a new connection is cheaper.
+const drainMax = 256 << 10
+
+// after decides what becomes of the connection.
+func (c *visitor) after(v *visit, r *respond1) bool {
+	if v.cut || !r.began {
+		return false
+	}
+	if r.close {
+		if !c.reader.Body().Done() || c.reader.Buffered() > 0 {
+			c.linger()
+		}
+		return false
+	}
+	return c.reader.Body().Done()
+}
+
+// linger ends a connection on which the visitor may still be sending: closing at
+// once would answer that with a reset, and the response could be lost.
+func (c *visitor) linger() {
+	if conn, ok := c.rd.(*tls.Conn); ok && conn.ConnectionState().HandshakeComplete {
+		_ = conn.CloseWrite() // what follows ends the connection either way
+	}
+	if c.tcp.CloseWrite() != nil {
+		return
+	}
+	c.setRead(time.Now().Add(lingerTime))
+	_, _ = io.CopyN(io.Discard, c.tcp, drainMax) // only the time matters
+}
+
+// lingerTime is how long a visitor's remaining bytes are waited for.
+const lingerTime = 2 * time.Second
+
+// badRequest answers bytes that are no request.
+func (c *visitor) badRequest(v *visit, err error) {
+	number := parseStatus(err)
+	if number == 0 {
+		return // the visitor went away between requests, or in the middle of one
+	}
+	v.proto, v.method, v.head = http11, "GET", &http1.Head{}
+	v.badRequest(number, err)
+	v.edge.finish(v)
+	c.linger()
+}
+
+// parseStatus is the answer to a head that could not be read; 0 = none.
+func parseStatus(err error) int {
+	var p *http1.ParseError
+	if !errors.As(err, &p) {
+		return 0
+	}
+	switch {
+	case p.Kind == http1.NoRequest:
+		return 0
+	case errors.Is(p.Err, os.ErrDeadlineExceeded):
+		return 408
+	case p.Err != nil:
+		return 0
+	}
+	switch p.Kind {
+	case http1.TargetTooLong:
+		return 414
+	case http1.HeadTooLarge, http1.TooManyFields:
+		return 431
+	case http1.BadVersion:
+		return 505
+	}
+	return 400
+}
