@@ -229,3 +229,20 @@ func Representatives(r netip.Prefix, list []netip.Prefix) []netip.Addr {
 	}
 	return out
 }
+
+// nobody are networks that no edge or visitor comes from: for documentation
+// (RFC 5737) and for benchmarks (RFC 2544).
+var nobody = []netip.Prefix{
+	netip.MustParsePrefix("198.51.100.0/24"), netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("192.0.2.0/24"),
+}
+
+// Stranger is an address that no entry of list names: asked about, it shows
+// what a list does with those whom it does not know.
+func Stranger(list []netip.Prefix) (netip.Addr, bool) {
+	for _, p := range nobody {
+		if a, ok := Outside(p, list); ok {
+			return a, true
+		}
+	}
+	return netip.Addr{}, false
+}

@@ -11,12 +11,6 @@ import (
 	"github.com/originward/originward/internal/observe/host/webconfig/conf"
 )
 
-// nobody are networks for documentation: an address in them stands for a
-// visitor who is no edge.
-var nobody = []netip.Prefix{
-	netip.MustParsePrefix("198.51.100.0/24"), netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("203.0.113.0/24"),
-}
-
 // covers reports whether a section holds for requests to "/" of a host whose
 // files lie in root. Depth orders directory sections, short ones first.
 func covers(n *node, root string, proxied bool) (yes bool, depth int) {
@@ -165,7 +159,7 @@ func (r *reader) refusal(h *node, rules []rule) (fact.SiteRefusal, bool) {
 			f.Ranges = append(f.Ranges, rng)
 		}
 	}
-	if a, ok := stranger(named); ok {
+	if a, ok := cidr.Stranger(named); ok {
 		for _, x := range rules {
 			if x.decide(a) == denied {
 				f.Everyone = true
@@ -181,16 +175,6 @@ func (r *reader) refusal(h *node, rules []rule) (fact.SiteRefusal, bool) {
 		return f, f.Everyone && f.AllowsCDN == fact.Yes
 	}
 	return f, len(f.Ranges) > 0
-}
-
-// stranger is an address that no rule names.
-func stranger(named []netip.Prefix) (netip.Addr, bool) {
-	for _, p := range nobody {
-		if a, ok := cidr.Outside(p, named); ok {
-			return a, true
-		}
-	}
-	return netip.Addr{}, false
 }
 
 // culprit is the line that refuses an address.

@@ -16,6 +16,8 @@ import (
 const (
 	maxDepth = 32
 	maxNodes = 400_000
+
+	maxExpanded = 64 << 10 // what names may add to one line; "Define A ${A}${A}" doubles it
 )
 
 // assumedVersion stands for the server's version in <IfVersion>: every 2.4 is
@@ -177,15 +179,21 @@ func (l *loading) expand(s string) string {
 	if !strings.Contains(s, "${") {
 		return s
 	}
+	left := maxExpanded
 	return reference.ReplaceAllStringFunc(s, func(ref string) string {
+		if left <= 0 {
+			return ""
+		}
 		name := ref[2 : len(ref)-1]
-		if v, ok := l.defines[name]; ok {
-			return v
+		v, ok := l.defines[name]
+		if !ok {
+			v, ok = l.env[name]
 		}
-		if v, ok := l.env[name]; ok {
-			return v
+		if !ok {
+			return ref
 		}
-		return ref
+		left -= len(v)
+		return v
 	})
 }
 

@@ -453,7 +453,7 @@ func FuzzRead(f *testing.F) {
 		head, "<VirtualHost *:80>\nServerName a\n<Location />\nRequire not ip 1.2.3\n</Location>\n</VirtualHost>",
 		"Order allow,deny\nDeny from 104. env=x\nSetEnvIf Remote_Addr ^1 x", "RewriteEngine On\nRewriteCond %{REMOTE_ADDR} !^10\\. [OR]\nRewriteRule ^ - [F]",
 		"<RequireAny>\n<RequireNone>\nRequire all granted", "</x>\n<\n<>\n< >\nInclude /\n\\", "ProxyPass\nProxyPass /\nProxyPass / unix:|\nBalancerMember\nDefine\nRedirect",
-		"SecRuleEngine On\nSecRule REMOTE_ADDR \"@ipMatch 1.2.3.4\" \"deny\"\nSecRule", "Listen\nListen [\n<VirtualHost>\n</VirtualHost>", "\"", "Define A ${A}${A}\nListen ${A}",
+		"SecRuleEngine On\nSecRule REMOTE_ADDR \"@ipMatch 1.2.3.4\" \"deny\"\nSecRule", "Listen\nListen [\n<VirtualHost>\n</VirtualHost>", "\"", "Define A x\n" + strings.Repeat("Define A ${A}${A}\n", 64) + "Listen ${A}",
 	} {
 		f.Add(s)
 	}

@@ -168,7 +168,7 @@ func (r *reader) rewriteRefusal(h, sec *node) (fact.SiteRefusal, bool) {
 				f.Ranges = append(f.Ranges, rng)
 			}
 		}
-		a, _ := stranger(nil)
+		a, _ := cidr.Stranger(nil)
 		f.Everyone = w.matches(a)
 		if len(f.Ranges) > 0 && f.Restored != fact.Yes {
 			return f, true

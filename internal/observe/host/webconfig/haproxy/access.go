@@ -113,8 +113,6 @@ func (r *reader) forAll(c cond, want truth) bool {
 	return true
 }
 
-var stranger = netip.MustParseAddr("198.51.100.77") // TEST-NET-2: nobody's edge, nobody's network
-
 // refusals evaluates the rules of a frontend for every part of the edge's
 // ranges.
 func (r *reader) refusals(s *section) []fact.SiteRefusal {
@@ -123,6 +121,7 @@ func (r *reader) refusals(s *section) []fact.SiteRefusal {
 	for _, a := range rules {
 		nets = append(nets, a.cond.nets()...)
 	}
+	stranger, _ := cidr.Stranger(nets)
 	byRule := map[int]*fact.SiteRefusal{}
 	var order []int
 	for _, rng := range r.src.Ranges {

@@ -58,11 +58,10 @@ func (r *reader) acls(s *section) map[string][]acl {
 
 func (r *reader) acl(l line, ws []string) acl {
 	a := acl{fetch: ws[0], text: strings.Join(ws, " ")}
-	name, _, _ := strings.Cut(ws[0], ",") // converters change what is compared
+	// With a converter ("src,map_ip(…)") something else is compared.
 	a.src = ws[0] == "src" || ws[0] == "fc_src"
 	a.peer = ws[0] == "fc_src"
 	if !a.src {
-		_ = name
 		return a
 	}
 	for i := 1; i < len(ws); i++ {
