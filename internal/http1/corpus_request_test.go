@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -153,6 +154,64 @@ var stricter = reasons{
 	BadTransferEncoding:    {"go": "ignores it in HTTP/1.0; joins folded lines first"},
 	BadChunkExtension:      {"nginx": "skips to the line's end", "go": "skips to the line's end"},
 	BadChunkEnd:            {"nginx": "takes LF for CRLF"},
+}
+
+// TestForwardedCorpus sends every accepted corpus request on, as a proxy would write it,
+// to nginx and to Go's server: they refuse it, or understand exactly what we understood,
+// and the request behind it too. This is what keeps a smuggled request from existing.
+func TestForwardedCorpus(t *testing.T) {
+	cases := readCorpus(t, "requests.txt")
+	goAddr := startGo(t)
+	peers := map[string]string{"go": goAddr}
+	if addr := startNginx(t, goAddr); addr != "" {
+		peers["nginx"] = addr
+	}
+	var forwarded atomic.Int32
+	each(len(cases), func(i int) {
+		c := cases[i]
+		r := NewReader(bytes.NewReader(c.raw))
+		h, err := r.ReadRequestHead(DefaultLimits())
+		if err != nil {
+			return
+		}
+		body, err := io.ReadAll(r.Body())
+		if err != nil {
+			return
+		}
+		forwarded.Add(1)
+		host := string(h.Host)
+		out := AppendRequestLine(nil, h.Method, h.Target)
+		if h.GetID(FieldHost) == nil {
+			if host == "" {
+				host = "none"
+			}
+			out = AppendHeader(out, "Host", host)
+		}
+		out = AppendFields(out, h.Fields)
+		if h.Chunked {
+			out = AppendEnd(AppendChunked(out))
+			out = AppendLastChunk(AppendChunk(out, body), r.Body().Trailers())
+		} else {
+			out = append(AppendEnd(out), body...)
+		}
+		want := []string{
+			echoText(string(h.Method), string(h.Target), host, body),
+			echoText("GET", "/canary", "canary", nil),
+		}
+		for peer, addr := range peers {
+			theirs := exchange(t, addr, append(bytes.Clone(out), canary...))
+			if string(h.Target) == "*" && peer == "go" {
+				theirs = append(want[:1:1], theirs[1:]...) // which Go's server answers itself
+			}
+			refused := len(theirs) == 0 || theirs[0] == "!" && (len(theirs) == 1 || theirs[1] == want[1])
+			if !refused && !slices.Equal(theirs, want) {
+				t.Errorf("line %d, %s: %s understands %q, we %q", c.line, c.name, peer, theirs, want)
+			}
+		}
+	})
+	if n := forwarded.Load(); n < 50 {
+		t.Errorf("only %d requests were forwarded", n)
+	}
 }
 
 // each runs f(0) … f(n-1), some at once, for the peers' timeouts add up.

@@ -330,6 +330,7 @@ func TestTunnelBothWays(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := r.Tunnel()
+	r.Release() // the head is no longer needed; what is buffered stays
 	done := make(chan error, 1)
 	go func() { // an echo, as the other end of a tunnel
 		_, err := b.WriteTo(server)
