@@ -12,6 +12,12 @@ const (
 	VariantBare     = "bare"     // without the header fields that an edge adds
 )
 
+// Variants of a visit through an edge, beside those of an exchange.
+const (
+	VariantBypass = "bypass-cache" // so that no cache has the answer
+	VariantTrace  = "trace"        // /cdn-cgi/trace, which the edge answers without an origin
+)
+
 // SameOnHTTPS reports whether the exchange, over plain HTTP, was answered with
 // a redirect to the URL that was asked for, on https. For a visitor who is on
 // https already this never ends.
