@@ -104,6 +104,8 @@ type BanSource struct {
 	Action    string         `json:"action,omitempty"`     // what a ban does: reject, drop …
 	List      Tri            `json:"list,omitempty"`       // yes = a blocklist fetched from elsewhere
 	IgnoreCDN Tri            `json:"ignore_cdn,omitempty"` // every CDN range is on its ignore list
+	Enforced  Tri            `json:"enforced,omitempty"`   // something that stands between edge and content asks this list: a loaded packet filter, a server linked to it, a plugin
+	Sets      []string       `json:"sets,omitempty"`       // packet-filter chains or sets that the tool fills
 }
 
 // Ban is one entry.
