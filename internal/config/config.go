@@ -36,6 +36,7 @@ type Listen struct {
 
 // Timers are the edge's timers (cloudflare connection-limits, 2026-07-23).
 type Timers struct {
+	Resolve time.Duration // look-up of an origin's name
 	Connect time.Duration // TCP handshake with the origin
 	TLS     time.Duration // TLS handshake with the origin
 	Ack     time.Duration // request bytes unacknowledged
@@ -107,6 +108,7 @@ type Response struct {
 // DefaultTimers are the documented ones.
 func DefaultTimers() Timers {
 	return Timers{
+		Resolve: 10 * time.Second, // not documented: two tries of the usual 5 s
 		Connect: 19 * time.Second,
 		TLS:     19 * time.Second, // not documented: the connect limit once more
 		Ack:     90 * time.Second,

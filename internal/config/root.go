@@ -107,6 +107,7 @@ func (v value) timers(t *Timers) {
 		}
 	}
 	v.object(
+		key{"resolve", set(&t.Resolve, hi)},
 		key{"connect", set(&t.Connect, hi)},
 		key{"tls", set(&t.TLS, hi)},
 		key{"ack", set(&t.Ack, hi)},

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -198,7 +199,7 @@ func (e *Edge) finish(v *visit) {
 
 // Records gives recent exchanges, newest first, and the egress addresses in use.
 func (e *Edge) Records(f Filter) fact.EdgeRecord {
-	r := fact.EdgeRecord{Egress: e.Config().Egress, Items: e.records.find(f)}
+	r := fact.EdgeRecord{Egress: slices.Clone(e.Config().Egress), Items: e.records.find(f)}
 	if len(r.Egress) == 0 {
 		r.Egress = e.records.egressSeen()
 	}

@@ -85,7 +85,7 @@ func (v *visit) addresses(ctx context.Context) (addrs []netip.Addr, altHost stri
 		}
 		return nil
 	}
-	addrs, f = exchange.Resolve(ctx, v.st.resolver, exchange.Patient(), name, check, &v.trace)
+	addrs, f = exchange.Resolve(ctx, v.st.resolver, exchange.Profile{Resolve: v.st.cfg.Timers.Resolve}, name, check, &v.trace)
 	return addrs, target, f
 }
 

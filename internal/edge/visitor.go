@@ -231,10 +231,6 @@ func (c *visitor) fill(v *visit, h *http1.RequestHead) {
 	v.body = c.reader.Body()
 }
 
-// drainMax is how much of a request's body is read and dropped to keep the
-// connection; above it a new connection is cheaper.
-const drainMax = 256 << 10
-
 // after decides what becomes of the connection.
 func (c *visitor) after(v *visit, r *respond1) bool {
 	if v.cut || !r.began {
@@ -259,7 +255,7 @@ func (c *visitor) linger() {
 		return
 	}
 	c.setRead(time.Now().Add(lingerTime))
-	_, _ = io.CopyN(io.Discard, c.tcp, drainMax) // only the time matters
+	_, _ = io.Copy(io.Discard, c.tcp) // ends by the deadline, or earlier by the visitor
 }
 
 // lingerTime is how long a visitor's remaining bytes are waited for.
