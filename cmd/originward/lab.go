@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/originward/originward"
+	"github.com/originward/originward/internal/lab"
+)
+
+func newLabCmd(s streams) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "lab",
+		Short: "Reproduce a cause on this machine, in namespaces of its own",
+		Long: `A world is a visitor, an edge with CDN addresses, a router and an origin host
+of real software, with one thing broken. Nothing of it reaches this machine.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(newLabListCmd(s), newLabRunCmd(s), newLabUpCmd(s))
+	return c
+}
+
+func newLabListCmd(s streams) *cobra.Command {
+	var format string
+	c := &cobra.Command{
+		Use: "list", Short: "List the worlds", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return labList(s, format) },
+	}
+	c.Flags().StringVar(&format, "format", "text", "text or json")
+	return c
+}
+
+type labWorld struct {
+	Name   string               `json:"name"`
+	Title  string               `json:"title"`
+	Code   int                  `json:"code,omitempty"`
+	Causes []originward.CauseID `json:"causes"`
+	Lacks  string               `json:"lacks,omitempty"`
+}
+
+func labList(s streams, format string) error {
+	switch format {
+	case "json":
+		out := []labWorld{}
+		for _, w := range lab.Worlds() {
+			out = append(out, labWorld{w.Name, w.Title, w.Code, w.Causes, lab.Lacks(w)})
+		}
+		enc := json.NewEncoder(s.out)
+		enc.SetIndent("", "  ")
+		return enc.Encode(out)
+	case "text":
+		t := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+		for _, w := range lab.Worlds() {
+			fmt.Fprintf(t, "%s\t%s\t%s\n", w.Name, joinCauses(w.Causes), w.Title)
+		}
+		return t.Flush()
+	}
+	return usageError(fmt.Errorf("format %q: allowed are text, json", format))
+}
+
+func newLabRunCmd(s streams) *cobra.Command {
+	var all, verbose bool
+	c := &cobra.Command{
+		Use: "run [WORLD ...]", Short: "Build worlds, break them, diagnose, cure, and compare with what is expected",
+		Example: "  originward lab run listener-none-nginx-stopped\n  originward lab run --all",
+		RunE: func(c *cobra.Command, names []string) error {
+			worlds, err := pickWorlds(names, all)
+			if err != nil {
+				return usageError(err)
+			}
+			return labRun(c.Context(), s, worlds, verbose)
+		},
+	}
+	c.Flags().BoolVar(&all, "all", false, "run every world")
+	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "print the diagnosis of each broken world")
+	return c
+}
+
+// pickWorlds takes whole names, and names ending in "*" as beginnings.
+func pickWorlds(names []string, all bool) ([]*lab.World, error) {
+	if all == (len(names) > 0) {
+		return nil, errors.New("name worlds, or give --all; `originward lab list` shows them")
+	}
+	if all {
+		return lab.Worlds(), nil
+	}
+	var out []*lab.World
+	for _, n := range names {
+		lead, isLead := strings.CutSuffix(n, "*")
+		if !isLead {
+			w, err := lab.Find(n)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, w)
+			continue
+		}
+		before := len(out)
+		for _, w := range lab.Worlds() {
+			if strings.HasPrefix(w.Name, lead) {
+				out = append(out, w)
+			}
+		}
+		if len(out) == before {
+			return nil, fmt.Errorf("no world's name begins with %q", lead)
+		}
+	}
+	return out, nil
+}
+
+// labRun prints one line a world and ends with "N of N". Worlds that this
+// machine cannot run are listed as such and never counted as passed.
+func labRun(ctx context.Context, s streams, worlds []*lab.World, verbose bool) error {
+	ok, skipped := 0, 0
+	for _, w := range worlds {
+		if s.progress {
+			fmt.Fprintf(s.err, "%s …\r", w.Name)
+		}
+		r := lab.Run(ctx, w, "")
+		switch {
+		case r.Skipped != "":
+			skipped++
+			fmt.Fprintf(s.out, "skip  %-44s %s\n", w.Name, r.Skipped)
+		case r.OK():
+			ok++
+			fmt.Fprintf(s.out, "ok    %-44s %3d  %s  %s\n", w.Name, r.Code, joinCauses(r.Found), r.Took.Round(10*time.Millisecond))
+		default:
+			fmt.Fprintf(s.out, "FAIL  %-44s %3d  expected %s, found %s\n", w.Name, r.Code, joinCauses(w.Causes), joinCauses(r.Found))
+			for _, m := range r.Wrong {
+				fmt.Fprintf(s.out, "      %s\n", m)
+			}
+		}
+		if verbose && r.Broken != nil {
+			if err := writeReport(s, r.Broken, outputOptions{format: "text", detail: true}); err != nil {
+				return err
+			}
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	fmt.Fprintf(s.out, "%d of %d", ok, len(worlds)-skipped)
+	if skipped > 0 {
+		fmt.Fprintf(s.out, ", %d skipped", skipped)
+	}
+	fmt.Fprintln(s.out)
+	if ok < len(worlds)-skipped || ok == 0 {
+		return &statusError{code: 1}
+	}
+	return nil
+}
+
+func joinCauses(ids []originward.CauseID) string {
+	if len(ids) == 0 {
+		return "healthy"
+	}
+	var w []string
+	for _, id := range ids {
+		w = append(w, string(id))
+	}
+	return strings.Join(w, " + ")
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"github.com/originward/originward/internal/config"
+	"github.com/originward/originward/internal/edge"
+	"github.com/originward/originward/internal/edgeapi"
+)
+
+type serveOptions struct {
+	config string
+	check  bool
+	quiet  bool
+}
+
+func newServeCmd(s streams) *cobra.Command {
+	var o serveOptions
+	c := &cobra.Command{
+		Use:   "serve --config FILE",
+		Short: "Run an edge",
+		Long: `Runs an edge with Cloudflare's semantics in front of the origins of the
+configuration. SIGHUP reads the configuration again; a mistake in it keeps the
+running one. Access log lines go to standard output, messages to standard
+error.`,
+		Example: "  originward serve --config edge.yaml\n  originward serve --config edge.yaml --check",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if o.config == "" {
+				return usageError(errors.New("serve needs --config FILE"))
+			}
+			cfg, err := edge.LoadConfig(o.config)
+			if err != nil {
+				return usageError(err)
+			}
+			if o.check {
+				for _, w := range cfg.Warnings {
+					fmt.Fprintln(s.err, "warning:", w)
+				}
+				fmt.Fprintf(s.out, "%s: good, %d zones\n", o.config, len(cfg.Zones))
+				return nil
+			}
+			return serve(c.Context(), s, cfg, o)
+		},
+	}
+	c.Flags().StringVar(&o.config, "config", "", "configuration `FILE` (YAML or JSON)")
+	c.Flags().BoolVar(&o.check, "check", false, "read the configuration, say what is wrong with it, and end")
+	c.Flags().BoolVar(&o.quiet, "no-access-log", false, "write no line for each request")
+	_ = c.MarkFlagFilename("config", "yaml", "yml", "json")
+	return c
+}
+
+func serve(ctx context.Context, s streams, cfg *config.Config, o serveOptions) error {
+	log := slog.New(slog.NewTextHandler(s.err, nil))
+	var access io.Writer = s.out
+	if o.quiet {
+		access = nil
+	}
+	e, err := edge.New(cfg, edge.Options{Logger: log, AccessLog: access})
+	if err != nil {
+		return usageError(err)
+	}
+	api, err := edgeapi.Start(e, log)
+	if err != nil {
+		return fmt.Errorf("start the control API: %w", err)
+	}
+	return errors.Join(edge.Run(ctx, e), api.Close())
+}

@@ -1,0 +1,95 @@
+package diagnose
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"github.com/originward/originward"
+	"github.com/originward/originward/internal/cdn"
+	"github.com/originward/originward/internal/observe/host"
+)
+
+// HostAsk is what is asked of a host when it is looked at alone.
+type HostAsk struct {
+	Host    string       // site's name; empty = every configured site
+	Origins []netip.Addr // addresses the edge contacts; none = the host's own
+	Ports   []uint16     // none = 80 and 443
+	Ray     string
+	Since   time.Duration // how far back logs are read; 0 = an hour
+	Prove   bool          // confirm the packet filter's answer by the kernel, in a copy
+	Now     func() time.Time
+}
+
+// CollectHost collects evidence on this machine.
+func CollectHost(ctx context.Context, a HostAsk) *originward.Bundle {
+	now := time.Now
+	if a.Now != nil {
+		now = a.Now
+	}
+	ask := host.Ask{
+		Host: a.Host, Origins: a.Origins, Ports: a.Ports, Ray: a.Ray, Now: now, Prove: a.Prove,
+		CDN: func(addr netip.Addr) (string, netip.Prefix, bool) {
+			id, in := cdn.Lookup(addr)
+			return string(id), in, id != ""
+		},
+	}
+	for _, f := range []originward.Family{originward.IP4, originward.IP6} {
+		ranges, _ := cdn.Ranges(cdn.Cloudflare, f)
+		ask.Ranges = append(ask.Ranges, ranges...)
+	}
+	if a.Since > 0 {
+		ask.To = now()
+		ask.From = ask.To.Add(-a.Since)
+	}
+	return host.Collect(ctx, ask)
+}
+
+// observeHost brings the origin host's evidence from wherever it is to be had.
+func (a *Ask) observeHost(ctx context.Context, g *gathered, k known) {
+	ask := HostAsk{Host: a.Site.Host, Ray: a.Ray, Since: a.Since, Now: a.Now}
+	for _, o := range k.origins {
+		if o.Addr.IsValid() {
+			ask.Origins = append(ask.Origins, o.Addr)
+		}
+		if o.Port != 0 {
+			ask.Ports = append(ask.Ports, o.Port)
+		}
+	}
+	switch {
+	case a.HostEvidence != nil:
+		g.takeHost(a.HostEvidence)
+	case a.LocalHost:
+		a.say("collecting evidence on this machine")
+		g.takeHost(CollectHost(ctx, ask))
+	case a.SSH != "":
+		a.say("collecting evidence on " + a.SSH)
+		b, err := a.overSSH(ctx, ask)
+		if err != nil {
+			g.miss(originward.NotObserved{
+				Vantage: originward.Host, Why: "collecting over ssh failed: " + err.Error(),
+				How: "run `originward host -o evidence.json` on the origin, then diagnose with --host-evidence evidence.json",
+			})
+			return
+		}
+		g.takeHost(b)
+	}
+}
+
+// takeHost keeps what a host said of itself, and nothing that it says of other
+// vantages.
+func (g *gathered) takeHost(b *originward.Bundle) {
+	var seen []originward.Evidence
+	for _, e := range b.Evidence {
+		if e.Vantage == originward.Host {
+			seen = append(seen, e)
+		}
+	}
+	var missing []originward.NotObserved
+	for _, n := range b.NotObserved {
+		if n.Vantage == originward.Host {
+			missing = append(missing, n)
+		}
+	}
+	g.add(seen, missing)
+}

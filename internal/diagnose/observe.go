@@ -1,0 +1,157 @@
+package diagnose
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+
+	"github.com/originward/originward"
+	"github.com/originward/originward/fact"
+	"github.com/originward/originward/internal/dnsask"
+	"github.com/originward/originward/internal/exchange"
+	"github.com/originward/originward/internal/observe/cdn"
+	"github.com/originward/originward/internal/observe/outside"
+)
+
+// gathered collects what the observers bring, from any goroutine.
+type gathered struct {
+	mu sync.Mutex
+	b  originward.Bundle // guarded by mu
+}
+
+func newGathered(a *Ask) *gathered {
+	return &gathered{b: originward.Bundle{
+		Schema: originward.EvidenceSchema, Host: a.Site.Host, AskedAt: a.now(),
+		Evidence: []originward.Evidence{}, NotObserved: []originward.NotObserved{},
+	}}
+}
+
+func (g *gathered) add(seen []originward.Evidence, missing []originward.NotObserved) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.b.Evidence = append(g.b.Evidence, seen...)
+	g.b.NotObserved = append(g.b.NotObserved, missing...)
+}
+
+func (g *gathered) miss(n originward.NotObserved) { g.add(nil, []originward.NotObserved{n}) }
+
+// Observe looks from every place that is at hand, all at once. What the CDN's
+// API knows comes first: it tells which origin addresses there are to look at.
+func Observe(ctx context.Context, a Ask) *originward.Bundle {
+	g := newGathered(&a)
+	if len(a.Probes) > 0 {
+		g.miss(originward.NotObserved{
+			Vantage: originward.Outside, Why: "no fleet is joined, so its probes cannot be asked",
+			How: "run the same command on another machine and compare",
+		})
+	}
+	a.say("reading the CDN's configuration")
+	known := a.observeCDN(ctx, g)
+	var wg sync.WaitGroup
+	for _, look := range []func(){
+		func() { a.observeOutside(ctx, g, known) },
+		func() { a.observeEdge(ctx, g) },
+		func() { a.observeHost(ctx, g, known) },
+	} {
+		wg.Go(look)
+	}
+	a.say("looking from outside, through the edge and at the host")
+	wg.Wait()
+	if a.Watch > 0 {
+		a.watch(ctx, g, known)
+	}
+	return &g.b
+}
+
+// ObserveOutside looks straight at the origin and nowhere else.
+func ObserveOutside(ctx context.Context, a Ask) *originward.Bundle {
+	g := newGathered(&a)
+	a.observeOutside(ctx, g, known{origins: a.origins()})
+	return &g.b
+}
+
+// known is what the observers after the CDN's API start from.
+type known struct {
+	origins []outside.Origin // named by the user, or else by the CDN
+	edges   []netip.Addr
+}
+
+// origins are those that the user named; their text was checked before.
+func (a *Ask) origins() []outside.Origin {
+	var out []outside.Origin
+	for _, s := range a.Origins {
+		if o, err := outside.ParseOrigin(s); err == nil {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// observeCDN reads the CDN's configuration, or takes the user's word for the
+// SSL mode, and says which origins follow from it.
+func (a *Ask) observeCDN(ctx context.Context, g *gathered) known {
+	k := known{origins: a.origins()}
+	if a.Edge.IsValid() {
+		k.edges = append(k.edges, a.Edge.Addr())
+	}
+	if a.SSL != "" {
+		g.add([]originward.Evidence{{
+			Vantage: originward.CDN, Question: fact.QCDNSettings, At: a.now(), Subject: originward.Subject{Host: a.Site.Host},
+			Fact: fact.CDNSettings{SSL: a.SSL, Source: "flag"}, Text: "the user says that the CDN's SSL mode is " + string(a.SSL),
+		}}, nil)
+	}
+	if a.CDNAPI == "" {
+		return k
+	}
+	seen, missing, err := cdn.Observe(ctx, cdn.Ask{
+		Base: a.CDNAPI, Token: a.CDNToken, Host: a.Site.Host, Path: a.Site.Path,
+		HTTPS: a.Site.Scheme != "http", Port: a.Site.Port, Now: a.Now,
+	})
+	if err != nil { // the URL was checked with the command line
+		missing = append(missing, originward.NotObserved{Vantage: originward.CDN, Why: err.Error()})
+	}
+	g.add(seen, missing)
+	if len(k.origins) == 0 {
+		k.origins = originsOf(seen)
+	}
+	return k
+}
+
+// originsOf takes the addresses and targets of the site's proxied records.
+func originsOf(seen []originward.Evidence) []outside.Origin {
+	var out []outside.Origin
+	for _, e := range seen {
+		f, ok := e.Fact.(fact.CDNRecords)
+		if !ok {
+			continue
+		}
+		for _, r := range f.Records {
+			if r.Proxied == fact.No {
+				continue
+			}
+			if o, err := outside.ParseOrigin(r.Content); err == nil {
+				out = append(out, o)
+			}
+		}
+	}
+	return out
+}
+
+func (a *Ask) trust() *exchange.Trust {
+	return &exchange.Trust{OriginCA: a.Roots, Now: a.Now}
+}
+
+func (a *Ask) servers() []dnsask.Server {
+	var out []dnsask.Server
+	for _, r := range a.Resolvers {
+		out = append(out, dnsask.At(r))
+	}
+	return out
+}
+
+func (a *Ask) observeOutside(ctx context.Context, g *gathered, k known) {
+	g.add(outside.Observe(ctx, outside.Ask{
+		Host: a.Site.Host, Path: a.Site.Path, Scheme: a.Site.Scheme, Port: a.Site.Port,
+		Origins: k.origins, Servers: a.servers(), Edges: k.edges, Trust: a.trust(), Patient: a.Patient, Now: a.Now,
+	}))
+}
