@@ -3,6 +3,7 @@ package exchange
 import (
 	"context"
 	"crypto/tls"
+	"io"
 	"net"
 	"net/netip"
 	"sync/atomic"
@@ -30,7 +31,8 @@ type Conn struct {
 	facts *fact.TLS // worked out when first asked for
 	judge *Verdict
 
-	stream net.Conn // what HTTP is spoken over: wire.TCPConn or tls
+	stream net.Conn  // what HTTP is read from: wire.TCPConn (so that the codec can splice) or tls
+	out    io.Writer // what HTTP is written to, under the write timer: wire or tls
 	reader *http1.Reader
 	body   Body
 	before int64 // bytes received before the current exchange
@@ -48,7 +50,10 @@ func newConn(t Target, w *wire, p *Profile) *Conn {
 }
 
 func (c *Conn) startHTTP1(nc net.Conn) {
-	c.stream = nc
+	c.stream, c.out = nc, c.wire
+	if c.tls != nil {
+		c.out = c.tls
+	}
 	c.reader = http1.NewReader(nc)
 }
 

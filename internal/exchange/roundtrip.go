@@ -16,7 +16,7 @@ func (c *Conn) roundTrip1(ctx context.Context, req *Request, tr *Trace) (*http1.
 	c.wire.begin()
 	tr.Begin(StepWrite)
 	u := upload{c: c, req: req}
-	_, err := c.stream.Write(req.Head)
+	_, err := c.out.Write(req.Head)
 	if err == nil && req.Body != nil {
 		err = u.send(ctx)
 	}

@@ -86,7 +86,7 @@ func (u *upload) Write(p []byte) (int, error) {
 	}
 	done := 0
 	for {
-		n, err := u.c.stream.Write(p[done:])
+		n, err := u.c.out.Write(p[done:])
 		done += n
 		if !errors.Is(err, errEarly) {
 			u.err = err

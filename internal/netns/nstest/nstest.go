@@ -5,10 +5,13 @@ package nstest
 import (
 	"context"
 	"net/netip"
+	"sync"
 	"testing"
 
 	"github.com/originward/originward/internal/netns"
 )
+
+var sweep sync.Once
 
 // New makes a namespace for the test.
 func New(t testing.TB, hint string) *netns.NS {
@@ -16,6 +19,11 @@ func New(t testing.TB, hint string) *netns.NS {
 	if err := netns.Supported(); err != nil {
 		t.Skipf("skipped: %v", err)
 	}
+	sweep.Do(func() { // what a test binary that was killed has left behind
+		if gone, err := netns.Sweep(); err != nil {
+			t.Logf("left-over namespaces: removed %v: %v", gone, err)
+		}
+	})
 	n, err := netns.Create(hint)
 	if err != nil {
 		t.Fatal(err)
