@@ -15,10 +15,12 @@ import (
 	"github.com/originward/originward/internal/observe/host/routes"
 	"github.com/originward/originward/internal/observe/host/services"
 	"github.com/originward/originward/internal/observe/host/sockets"
+	"github.com/originward/originward/internal/observe/host/webconfig"
 )
 
 // collectors is the list of everything that is asked of a host: one line each.
 func collectors() []collect.Collector {
+	configs := webconfig.New() // read once for all who need them
 	return []collect.Collector{
 		sockets.Collector(),
 		counters.Collector(),
@@ -26,6 +28,7 @@ func collectors() []collect.Collector {
 		routes.Collector(),
 		packetfilter.Collector(),
 		services.Collector(),
+		webconfig.Collector(configs),
 		containers.Collector(),
 		loopback.Collector(),
 		load.Collector(),

@@ -84,7 +84,7 @@ type result struct {
 func one(ctx context.Context, env *collect.Env, c collect.Collector) (r result) {
 	defer func() {
 		if p := recover(); p != nil {
-			r = failed(c, fmt.Sprintf("internal error in the %s collector: %v (%s)", c.Name, p, origin()), "report this as a bug")
+			r = failed(c, fmt.Sprintf("internal error in the %s collector: %v (%s)", c.Name, p, stack()), "report this as a bug")
 		}
 	}()
 	ctx, cancel := context.WithTimeout(ctx, budget(c))
@@ -164,5 +164,5 @@ func (c *counter) Write(p []byte) (int, error) {
 
 var _ io.Writer = (*counter)(nil)
 
-// origin is where a panic came from, in one line.
-func origin() string { return escape.Line(string(debug.Stack()), 1500) }
+// stack is where a panic came from, in one line.
+func stack() string { return escape.Line(string(debug.Stack()), 1500) }
