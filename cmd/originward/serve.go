@@ -70,5 +70,5 @@ func serve(ctx context.Context, s streams, cfg *config.Config, o serveOptions) e
 	if err != nil {
 		return fmt.Errorf("start the control API: %w", err)
 	}
-	return errors.Join(edge.Run(ctx, e), api.Close())
+	return errors.Join(edge.Run(ctx, e), api.Shutdown(context.WithoutCancel(ctx)))
 }
