@@ -10,6 +10,7 @@ import (
 const (
 	VariantFlexible = "flexible" // plain HTTP as mode flexible sends it: the visitor is said to be on https
 	VariantBare     = "bare"     // without the header fields that an edge adds
+	VariantHead     = "head"     // HEAD instead of GET: an answer that fits one packet
 )
 
 // Variants of a visit through an edge, beside those of an exchange.

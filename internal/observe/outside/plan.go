@@ -58,12 +58,12 @@ var (
 )
 
 // ahead are the second looks that are begun before the first has ended, when it
-// takes long: they cost the origin handshakes only.
+// takes long. They cost the origin handshakes and one request without a body.
 func ahead(scheme string) []string {
 	if scheme != "https" {
-		return nil
+		return []string{fact.VariantHead}
 	}
-	return slices.Concat(nameMatrix, helloMatrix, []string{fact.VariantPlainHTTP})
+	return slices.Concat(nameMatrix, helloMatrix, []string{fact.VariantPlainHTTP, fact.VariantHead})
 }
 
 // secondLooks are the variants that would teach something after the plain
@@ -119,7 +119,20 @@ func afterRequest(x fact.Exchange, k known) []string {
 	if x.Scheme == "http" {
 		out = append(out, fact.VariantFlexible)
 	}
+	if silence(*x.Fault) {
+		// A small answer that comes where a large one stalls points to the path.
+		out = append(out, fact.VariantHead)
+	}
 	return append(out, fact.VariantSecondVisit)
+}
+
+// silence reports faults in which nothing came for as long as the timer ran.
+func silence(f fact.Fault) bool {
+	switch f.Type {
+	case originward.ConnectionTimeout, originward.HTTPResponseTimeout, originward.ConnectionReadTimeout, originward.ConnectionWriteTimeout:
+		return true
+	}
+	return false
 }
 
 func afterResponse(x fact.Exchange, k known) []string {

@@ -71,7 +71,7 @@ func TestSecondLooks(t *testing.T) {
 		{"empty reply, with cookies and h2", h2(fault("https", originward.PhaseFirstByte, originward.ConnectionTerminated)), all, "no-cookie bare host-other http1 second-visit"},
 		{"empty reply in plain HTTP", fault("http", originward.PhaseFirstByte, originward.ConnectionTerminated), edge, "bare host-other flexible second-visit"},
 		{"late alert", asked(fault("https", originward.PhaseFirstByte, originward.ConnectionTerminated)), known{clientCert: true}, "host-other client-cert second-visit"},
-		{"late", fault("https", originward.PhaseFirstByte, originward.HTTPResponseTimeout), known{}, "host-other second-visit"},
+		{"late", fault("https", originward.PhaseFirstByte, originward.HTTPResponseTimeout), known{}, "host-other head second-visit"},
 		{"redirect to https", answer("http", 301, "https://shop.example/"), edge, "flexible"},
 		{"redirect elsewhere", answer("http", 301, "/login"), edge, ""},
 		{"redirect from https", answer("https", 301, "https://www.shop.example/"), edge, ""},
@@ -94,13 +94,13 @@ func TestSecondLooks(t *testing.T) {
 // Every second look has words and a command, and those begun ahead are among
 // those that may be wanted.
 func TestVariantsAreKnown(t *testing.T) {
-	for _, v := range append(ahead("https"), fact.VariantBare, fact.VariantFlexible, fact.VariantNoCookie, fact.VariantOtherHost, fact.VariantHTTP1, fact.VariantTLS12, fact.VariantTLS13, fact.VariantClientCert, fact.VariantSecondVisit) {
+	for _, v := range append(ahead("https"), fact.VariantHead, fact.VariantBare, fact.VariantFlexible, fact.VariantNoCookie, fact.VariantOtherHost, fact.VariantHTTP1, fact.VariantTLS12, fact.VariantTLS13, fact.VariantClientCert, fact.VariantSecondVisit) {
 		if changed[v] == "" {
 			t.Errorf("variant %s has no words", v)
 		}
 	}
-	if ahead("http") != nil {
-		t.Error("plain HTTP has handshakes")
+	if got := fmt.Sprint(ahead("http")); got != "[head]" {
+		t.Errorf("begun ahead in plain HTTP: %s", got)
 	}
 }
 

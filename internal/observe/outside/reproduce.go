@@ -53,6 +53,8 @@ func curl(x fact.Exchange) string {
 		args = append(args, "-H", "Host: "+x.Host)
 	case fact.VariantFlexible:
 		args = append(args, "-H", "X-Forwarded-Proto: https", "-H", `CF-Visitor: {"scheme":"https"}`)
+	case fact.VariantHead:
+		args = append(args, "-I")
 	case fact.VariantClientCert:
 		args = append(args, "--cert", "client.pem")
 	}

@@ -124,7 +124,7 @@ func (r *run) door(ctx context.Context, g goal, d door) {
 	if g.site && r.isEdge(x, g.addr) {
 		return // visitors reach an edge there: that is the edge's vantage, not an origin's
 	}
-	if ctx.Err() != nil && x.Fault != nil && endedByBudget(*x.Fault) && x.Fault.AfterMS < leastSilence {
+	if ctx.Err() != nil && x.Fault != nil && silence(*x.Fault) && x.Fault.AfterMS < leastSilence {
 		r.noTime(g, d) // it had no chance to answer
 		return
 	}
@@ -181,22 +181,13 @@ func (l *looks) wait(wanted []string) []fact.Exchange {
 		if !ok {
 			continue
 		}
-		if l.ctx.Err() != nil && x.Fault != nil && endedByBudget(*x.Fault) {
+		if l.ctx.Err() != nil && x.Fault != nil && silence(*x.Fault) {
 			l.run.noTime(l.goal, l.door)
 			continue
 		}
 		out = append(out, x)
 	}
 	return out
-}
-
-// endedByBudget reports faults of silence.
-func endedByBudget(f fact.Fault) bool {
-	switch f.Type {
-	case originward.ConnectionTimeout, originward.HTTPResponseTimeout, originward.ConnectionReadTimeout, originward.ConnectionWriteTimeout:
-		return true
-	}
-	return false
 }
 
 func (r *run) item(x fact.Exchange, g goal, d door) originward.Evidence {

@@ -39,6 +39,9 @@ func (r *run) spec(g goal, d door, variant string) exchange.ProbeSpec {
 		s.Target.TLS, s.Target.SNI = &exchange.TLSPolicy{Trust: r.ask.Trust}, r.ask.Host
 		s.ClientCert = r.ask.ClientCert
 	}
+	if variant == fact.VariantHead {
+		s.Method = "HEAD"
+	}
 	return s
 }
 

@@ -37,6 +37,7 @@ var changed = map[string]string{
 	fact.VariantTCP:         "connecting only",
 	fact.VariantFlexible:    "in plain HTTP for a visitor on https",
 	fact.VariantBare:        "without the edge's header fields",
+	fact.VariantHead:        "for the head only",
 }
 
 // Text is one sentence about an exchange for a person.
