@@ -169,6 +169,9 @@ func merge(list []*found, u *unit) []*found {
 		f.Exe = escape.Line(u.exec[0], 256)
 	}
 	f.State, f.Since = u.state(), u.since
+	if f.Exe == "" { // a masked unit has no command line
+		f.Exe = installed("/", k)
+	}
 	f.addUnit(u)
 	return append(list, f)
 }
@@ -318,14 +321,23 @@ func (s *survey) worthTesting(f *found) bool {
 // cannotTest says why a test cannot be run safely from here.
 func (s *survey) cannotTest(f *found) (why, how string) {
 	switch {
-	case f.master.PID != 0 && f.master.Mount == fact.No:
-		return "the configuration of " + f.label() + " was not tested: it runs in a container or another root directory", "run its configuration test inside"
+	case f.master.PID != 0 && f.master.Mount == fact.No && !(sameFile(f.master, f.Exe) && sameFile(f.master, f.Config)):
+		return "the configuration of " + f.label() + " was not tested: it runs in a container or sees other files than this program", "run its configuration test inside"
 	case s.env.Root != "/":
 		return "the configuration of " + f.label() + " was not tested: these are another machine's files", "run its configuration test there"
 	case os.Geteuid() == 0 && f.master.PID != 0 && f.master.UID > 0:
 		return fmt.Sprintf("the configuration of %s was not tested: it runs as user %d, and what that user starts is not run as root", f.label(), f.master.UID), "run its configuration test as that user"
 	}
 	return "", ""
+}
+
+// sameFile reports whether a path means the same file to a process of another
+// mount namespace as to us. Most such namespaces differ in /tmp only (systemd's
+// PrivateTmp).
+func sameFile(p procs.Process, path string) bool {
+	ours, err1 := os.Stat(path)
+	theirs, err2 := os.Stat(p.Path(path, "/"))
+	return err1 == nil && err2 == nil && os.SameFile(ours, theirs)
 }
 
 func (f *found) label() string {
