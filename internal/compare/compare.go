@@ -72,7 +72,7 @@ var fields = []field{
 func Diff(x fact.Exchange, a fact.EdgeAnswer) []FieldDiff {
 	out := []FieldDiff{}
 	for _, f := range fields {
-		if f.name != "outcome" && (x.Response == nil || a.Response == nil) {
+		if f.name == "outcome" && agree(x, a) || f.name != "outcome" && (x.Response == nil || a.Response == nil) {
 			continue
 		}
 		if d, e := f.direct(x), f.edge(a); d != e {
@@ -90,6 +90,12 @@ func Same(ds []FieldDiff) bool {
 		}
 	}
 	return true
+}
+
+// agree reports that an edge that names no fault shows the number that follows
+// from the direct exchange's fault.
+func agree(x fact.Exchange, a fact.EdgeAnswer) bool {
+	return x.Fault != nil && a.EdgeMade == fact.Yes && a.Fault == "" && a.Error != 0 && x.Fault.Code == a.Error
 }
 
 // directOutcome is "answered", or the fault.

@@ -34,6 +34,8 @@ func TestDiff(t *testing.T) {
 			fact.EdgeAnswer{EdgeMade: fact.Yes, Fault: originward.ConnectionRefused, Error: 521, Response: response(521)}, "[]", true},
 		{"an edge that gives a number only", fact.Exchange{Fault: &fact.Fault{Type: originward.ConnectionTimeout}},
 			fact.EdgeAnswer{EdgeMade: fact.Yes, Error: 522, Response: response(522)}, "[{outcome connection_timeout error 522 telling}]", false},
+		{"an edge's number that says the same", fact.Exchange{Fault: &fact.Fault{Type: originward.ConnectionTimeout, Code: 522}},
+			fact.EdgeAnswer{EdgeMade: fact.Yes, Error: 522, Response: response(522)}, "[]", true},
 		{"no answer from the edge", ok, fact.EdgeAnswer{Failure: &fact.Fault{Type: originward.ConnectionTimeout}},
 			"[{outcome answered edge: connection_timeout telling}]", false},
 		{"redirect through the edge", ok, fact.EdgeAnswer{EdgeMade: fact.No, Response: response(301, "location", "https://shop.example/", "content-type", "text/html", "cache-control", "no-cache, private")},
