@@ -1,9 +1,14 @@
 package firewall
 
 import (
-	"context"
 	"errors"
+	"sync"
 	"time"
+
+	"github.com/originward/originward/internal/firewall/eval"
+	"github.com/originward/originward/internal/firewall/fib"
+	"github.com/originward/originward/internal/firewall/render"
+	"github.com/originward/originward/internal/firewall/ruleset"
 )
 
 // Options steer Collect. The zero value is ready to use.
@@ -12,19 +17,20 @@ type Options struct {
 	Now func() time.Time
 	// Proc is where procfs is mounted; empty means /proc.
 	Proc string
-	// MaxElements is the largest nf_tables set that is dumped whole: beyond it, sets are asked point by point for the
-	// addresses of interest. 0 means DefaultMaxElements.
+	// MaxElements is the largest nf_tables set that is read; look-ups in a larger one are unknown. 0 means
+	// DefaultMaxElements.
 	MaxElements int
 	// LegacySave4 and LegacySave6 are the legacy save tools; empty means iptables-legacy-save, then iptables-save
 	// when that is the legacy one, on PATH and in the usual sbin directories.
 	LegacySave4, LegacySave6 string
 }
 
-// DefaultMaxElements keeps a dump of an interval set within a second (measured: 983,000 elements take 15 to 25 s and
-// cost grows with the square).
+// DefaultMaxElements bounds the time a dump may take: the kernel needs 15 to 25 s for 983,000 elements of an interval
+// set, and the cost grows with the square (measured on Linux 6.18).
 const DefaultMaxElements = 1_500_000
 
-// Snapshot is one consistent reading of a network namespace's packet filters.
+// Snapshot is one consistent reading of a network namespace's packet filters. Its JSON is a summary; the rules
+// themselves are not stored.
 type Snapshot struct {
 	// At is when it was read.
 	At time.Time `json:"at"`
@@ -36,6 +42,14 @@ type Snapshot struct {
 	Unread []Limit `json:"unread,omitempty"`
 	// Count says how much was read.
 	Count Count `json:"count"`
+
+	host       *eval.Host
+	net        *fib.Net
+	legacyTool string
+	options    Options
+
+	mu    sync.Mutex // guards texts
+	texts map[*ruleset.Rule]render.Rule
 }
 
 // Count sizes a snapshot.
@@ -49,6 +63,34 @@ type Count struct {
 	IPSets       int `json:"ipsets"`
 	LegacyTables int `json:"legacy_tables"`
 	LegacyRules  int `json:"legacy_rules"`
+}
+
+// count sums the ruleset up.
+func count(rs *ruleset.Ruleset) Count {
+	c := Count{IPSets: len(rs.IPSets)}
+	for _, t := range rs.Tables {
+		if t.Legacy {
+			c.LegacyTables++
+		} else {
+			c.Tables++
+		}
+		c.Sets += len(t.Sets)
+		for _, s := range t.Sets {
+			c.Elements += len(s.Elems) + len(s.Wide)
+		}
+		for _, ch := range t.Chains {
+			c.Chains++
+			if ch.Base != nil {
+				c.BaseChains++
+			}
+			if t.Legacy {
+				c.LegacyRules += len(ch.Rules)
+			} else {
+				c.Rules += len(ch.Rules)
+			}
+		}
+	}
+	return c
 }
 
 // Proof is the kernel's own word on an answer, got from a replica of the ruleset.
@@ -72,29 +114,5 @@ type Disagreement struct {
 	KernelPath []string `json:"kernel_path,omitempty"`
 }
 
-// ErrUnsupported is returned by Collect where there is no Linux netfilter to read.
+// ErrUnsupported is returned by Collect and Prove where there is no Linux netfilter.
 var ErrUnsupported = errors.New("firewall: reading packet filters needs Linux")
-
-// Collect reads the packet filters of the calling thread's network namespace. It returns a snapshot whenever
-// anything at all could be read: what could not is in Snapshot.Unread. Only a cancelled context, or a platform
-// without netfilter, is an error.
-func Collect(ctx context.Context, opts Options) (*Snapshot, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	return nil, ErrUnsupported
-}
-
-// Ask answers one question. It does no I/O and may be called from several goroutines.
-func (s *Snapshot) Ask(q Question) Answer {
-	return Answer{Question: q, Generation: s.Generation, Limits: s.Unread}
-}
-
-// Prove replays the snapshot into a throw-away network namespace, injects boundary addresses of every segment of the
-// answer, and compares. It needs root (CAP_NET_ADMIN and CAP_SYS_ADMIN) and touches nothing outside that namespace.
-func (s *Snapshot) Prove(ctx context.Context, a Answer) (Proof, error) {
-	if err := ctx.Err(); err != nil {
-		return Proof{}, err
-	}
-	return Proof{}, ErrUnsupported
-}

@@ -14,6 +14,8 @@ type Host struct {
 	Net   *fib.Net
 	// BridgeCalls says that bridged packets are passed to ip tables (br_netfilter).
 	BridgeCalls bool
+	// Blind says what could not be read and may hold rules: every end is then possible.
+	Blind []Tag
 
 	mu   sync.Mutex
 	sets map[*ruleset.Set]*interval.Set
@@ -100,7 +102,9 @@ type Outcome struct {
 	Reply bool
 	// Layers is how many base chains had been passed.
 	Layers int
-	env    env
+	// Width is 32 or 128.
+	Width int
+	env   env
 }
 
 // Place is where something was decided.
@@ -161,6 +165,6 @@ func (e *engine) record(s *state, end End, with string, pl Place) {
 	}
 	e.outcomes = append(e.outcomes, Outcome{
 		Set: s.a, Ports: s.p, End: end, With: with, Tags: s.tags, Place: pl, Hook: hook, Reply: s.env.reply && end != EndAccept,
-		Layers: len(e.layers), env: s.env,
+		Layers: len(e.layers), Width: e.width, env: s.env,
 	})
 }

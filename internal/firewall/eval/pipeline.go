@@ -35,6 +35,10 @@ func (e *engine) early(states []*state) []*state {
 	if e.q.In != nil && e.q.In.TC {
 		tags = append(tags, Tag{TagExternal, "tc", "an ingress filter on " + e.q.In.Name})
 	}
+	for _, t := range e.h.Blind {
+		e.record(&state{a: e.space(), env: states[0].env, tags: []Tag{t}}, EndDrop, "", Place{})
+		e.record(&state{a: e.space(), env: states[0].env, tags: []Tag{t}}, EndAccept, "", Place{})
+	}
 	for _, t := range tags {
 		// The program may drop or rewrite; what it does is not modelled, so both ends stay possible.
 		e.hk = hookCtx{hook: ruleset.Ingress, iif: e.q.In}

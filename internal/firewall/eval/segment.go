@@ -32,7 +32,9 @@ func (r *Result) Segments() []Segment {
 	var all []Outcome
 	for i := range r.Outcomes {
 		if o := &r.Outcomes[i]; o.End == EndAccept {
-			all = append(all, r.deciding(o)...)
+			for _, n := range r.deciding(o) {
+				all = join(all, n)
+			}
 		} else {
 			all = append(all, *o)
 		}
@@ -48,6 +50,21 @@ func (r *Result) Segments() []Segment {
 		segs = append(segs, s)
 	}
 	return segs
+}
+
+// join adds an accept to one by the same rule, which the route of the answer had split off.
+func join(all []Outcome, o Outcome) []Outcome {
+	const look = 64 // those split off stand close together
+	for i := len(all) - 1; i >= 0 && i >= len(all)-look; i-- {
+		a := &all[i]
+		if a.End == EndAccept && a.Place == o.Place && a.env.nat == o.env.nat && samePorts(a.Ports, o.Ports) && sameTags(a.Tags, o.Tags) {
+			a.Set = a.Set.Clone()
+			a.Set.Add(o.Set)
+			a.Layers = max(a.Layers, o.Layers)
+			return all
+		}
+	}
+	return append(all, o)
 }
 
 type overlap struct {

@@ -11,12 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Subsystems of nfnetlink (include/uapi/linux/netfilter/nfnetlink.h).
-const (
-	SubsysIPSet    = 6
-	SubsysNFTables = 10
-)
-
 // Message types and flags of netlink itself.
 const (
 	msgError = 2
@@ -38,16 +32,6 @@ const recvSize = 64 << 10
 // quiet is how long the kernel may be silent within one answer before we give up; it answers synchronously, so only
 // a lost message gets here.
 const quiet = 10 * time.Second
-
-// Message is one netfilter message: the type within its subsystem, the protocol family, the resource id, and the
-// attributes. Attrs is valid until the callback that received it returns.
-type Message struct {
-	Type   uint16 // full type: subsystem << 8 | message
-	Flags  uint16
-	Family uint8
-	ResID  uint16
-	Attrs  []byte
-}
 
 // Conn is a netfilter netlink socket, bound to the network namespace of the thread that opened it. Not safe for
 // concurrent use.
