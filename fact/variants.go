@@ -13,11 +13,8 @@ const (
 	VariantHead     = "head"     // HEAD instead of GET: an answer that fits one packet
 )
 
-// Variants of a visit through an edge, beside those of an exchange.
-const (
-	VariantBypass = "bypass-cache" // so that no cache has the answer
-	VariantTrace  = "trace"        // /cdn-cgi/trace, which the edge answers without an origin
-)
+// VariantBypass is a visit through an edge that no cache can answer.
+const VariantBypass = "bypass-cache"
 
 // SameOnHTTPS reports whether the exchange, over plain HTTP, was answered with
 // a redirect to the URL that was asked for, on https. For a visitor who is on

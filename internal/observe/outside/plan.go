@@ -144,6 +144,10 @@ func afterResponse(x fact.Exchange, k known) []string {
 	if x.Scheme == "http" && toHTTPS(x) {
 		out = append(out, fact.VariantFlexible)
 	}
+	if x.Scheme == "https" {
+		// The plain hello fits one packet; a CDN's may not.
+		out = append(out, fact.VariantLargeHello)
+	}
 	// 494 is nginx's own number for a header that is too large.
 	if k.cookie && (r.Status == 400 || r.Status == 413 || r.Status == 431 || r.Status == 494 || r.Status >= 500) {
 		out = append(out, fact.VariantNoCookie)

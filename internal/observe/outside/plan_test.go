@@ -58,7 +58,8 @@ func TestSecondLooks(t *testing.T) {
 		k    known
 		want string
 	}{
-		{"healthy", answer("https", 200, ""), all, ""},
+		{"healthy", answer("https", 200, ""), all, "hello-large"},
+		{"healthy in plain HTTP", answer("http", 200, ""), all, ""},
 		{"refused", fault("https", originward.PhaseConnect, originward.ConnectionRefused), all, ""},
 		{"silent", fault("https", originward.PhaseConnect, originward.ConnectionTimeout), all, ""},
 		{"no route", fault("http", originward.PhaseConnect, originward.DestinationIPUnroutable), all, ""},
@@ -74,12 +75,12 @@ func TestSecondLooks(t *testing.T) {
 		{"late", fault("https", originward.PhaseFirstByte, originward.HTTPResponseTimeout), known{}, "host-other head second-visit"},
 		{"redirect to https", answer("http", 301, "https://shop.example/"), edge, "flexible"},
 		{"redirect elsewhere", answer("http", 301, "/login"), edge, ""},
-		{"redirect from https", answer("https", 301, "https://www.shop.example/"), edge, ""},
-		{"forbidden", answer("https", 403, ""), edge, "bare"},
-		{"forbidden, nothing of an edge was sent", answer("https", 403, ""), known{}, ""},
-		{"header too large", answer("https", 431, ""), all, "no-cookie"},
-		{"no client certificate", asked(answer("https", 400, "")), known{clientCert: true}, "client-cert"},
-		{"server error over h2", h2(answer("https", 502, "")), edge, "bare http1"},
+		{"redirect from https", answer("https", 301, "https://www.shop.example/"), edge, "hello-large"},
+		{"forbidden", answer("https", 403, ""), edge, "hello-large bare"},
+		{"forbidden, nothing of an edge was sent", answer("https", 403, ""), known{}, "hello-large"},
+		{"header too large", answer("https", 431, ""), all, "hello-large no-cookie"},
+		{"no client certificate", asked(answer("https", 400, "")), known{clientCert: true}, "hello-large client-cert"},
+		{"server error over h2", h2(answer("https", 502, "")), edge, "hello-large bare http1"},
 	} {
 		if got := strings.Join(secondLooks(tt.x, tt.k), " "); got != tt.want {
 			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)

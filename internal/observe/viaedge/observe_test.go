@@ -303,9 +303,11 @@ func TestWaitingEdge(t *testing.T) {
 	}()
 	check(t, es, ms)
 	a, _ := variant(es, fact.VariantPlain)
-	trace, ok := variant(es, fact.VariantTrace)
-	if a.Failure == nil || a.Failure.Phase != originward.PhaseFirstByte || !ok || trace.Status != 200 || trace.EdgeMade != fact.Yes {
-		t.Errorf("%+v\n%+v", a, trace)
+	if a.Failure == nil || a.Failure.Phase != originward.PhaseFirstByte || a.CDN != "cloudflare" || !strings.Contains(Text(a), "answered /cdn-cgi/trace") {
+		t.Errorf("%+v", a)
+	}
+	if len(answers(es)) != 1 {
+		t.Errorf("an answer about the edge passes for one of the site: %+v", answers(es))
 	}
 	if !strings.Contains(Text(a), "still be waiting") {
 		t.Errorf("%s", Text(a))

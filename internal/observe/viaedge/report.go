@@ -41,7 +41,7 @@ func (r *run) recognised() map[netip.Addr]bool {
 	out := map[netip.Addr]bool{}
 	for _, d := range r.doors {
 		for _, v := range d.answers {
-			if v.answer.CDN != "" && v.answer.Response != nil {
+			if v.answer.CDN != "" && (v.answer.Response != nil || v.answer.Detail != "") {
 				out[d.edge.Addr] = true
 			}
 		}
@@ -130,7 +130,11 @@ func (r *run) item(d *edgeDoor, v visited) originward.Evidence {
 func Text(a fact.EdgeAnswer) string {
 	url := a.Scheme + "://" + a.Host + a.Path
 	if a.Failure != nil {
-		return escape.Line(fmt.Sprintf("a visit to %s by way of %s fails: %s", url, a.Target, failureWords(*a.Failure)), maxSentence)
+		words := fmt.Sprintf("a visit to %s by way of %s fails: %s", url, a.Target, failureWords(*a.Failure))
+		if a.Detail != "" {
+			words += "; " + a.Detail
+		}
+		return escape.Line(words, maxSentence)
 	}
 	parts := []string{fmt.Sprintf("a visitor to %s gets %d", url, a.Status)}
 	switch {

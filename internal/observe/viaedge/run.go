@@ -146,11 +146,14 @@ func (r *run) first(ctx context.Context, d *edgeDoor) {
 	go func() { wg.Wait(); close(answered) }()
 	timer := time.NewTimer(slow)
 	defer timer.Stop()
+	var own fact.EdgeAnswer
 	var trace sync.WaitGroup
 	select {
 	case <-answered:
 	case <-timer.C:
-		trace.Go(func() { r.ask1(ctx, d, fact.VariantTrace, "/cdn-cgi/trace") })
+		trace.Go(func() {
+			own = r.visit(ctx, visitSpec{edge: d.edge, scheme: d.scheme, port: d.port, path: tracePath})
+		})
 		<-answered
 	}
 	for _, v := range followUps(d.list(), r.ask.Cookie != "") {
@@ -161,7 +164,29 @@ func (r *run) first(ctx context.Context, d *edgeDoor) {
 		wg.Go(func() { r.ask1(ctx, d, v, path) })
 	}
 	wg.Wait()
-	trace.Wait()
+	if trace.Wait(); own.Status == 200 {
+		d.alive(own)
+	}
+}
+
+// tracePath is answered by an edge without an origin (cdn-cgi-endpoint).
+const tracePath = "/cdn-cgi/trace"
+
+// alive notes on the visits that got no answer that the edge itself lives. The
+// answer about the edge is no visit to the site, so it is no evidence of its own.
+func (d *edgeDoor) alive(own fact.EdgeAnswer) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i := range d.answers {
+		a := &d.answers[i].answer
+		if a.Failure == nil || a.Failure.Phase != originward.PhaseFirstByte {
+			continue
+		}
+		a.Detail = "meanwhile the edge answered " + tracePath
+		if own.CDN != "" {
+			a.CDN = own.CDN
+		}
+	}
 }
 
 func (r *run) ask1(ctx context.Context, d *edgeDoor, variant, path string) {
@@ -191,9 +216,6 @@ func followUps(as []fact.EdgeAnswer, cookie bool) []string {
 		}
 	}
 	for _, a := range as {
-		if a.Variant == fact.VariantTrace {
-			continue
-		}
 		stored := a.Cache == "HIT" || a.Cache == "STALE" || a.Age != nil && *a.Age > 0
 		if a.Status >= 500 && stored {
 			add(fact.VariantBypass)
