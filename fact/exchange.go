@@ -45,6 +45,7 @@ type Exchange struct {
 	Source   netip.Addr     `json:"source,omitzero"`    // our address
 	Timers   string         `json:"timers,omitempty"`   // fast or patient
 	Reused   bool           `json:"reused,omitempty"`   // phases, fault and response are of a second request on the connection
+	IdleMS   float64        `json:"idle_ms,omitempty"`  // how long the connection idled before the second request, variant reuse
 	Phases   []PhaseTime    `json:"phases"`             // those that were begun, in order
 	Fault    *Fault         `json:"fault"`              // nil = a whole response came
 	TLS      *TLS           `json:"tls,omitempty"`      // nil = no TLS was spoken

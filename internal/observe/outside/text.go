@@ -43,10 +43,25 @@ var changed = map[string]string{
 // Text is one sentence about an exchange for a person.
 func Text(x fact.Exchange) string {
 	who := x.Target.String()
+	if x.Variant == fact.VariantReuse {
+		return escape.Line(who+" "+idled(x), maxText)
+	}
 	if c := changed[x.Variant]; c != "" {
 		who += ", asked " + c + ","
 	}
 	return escape.Line(who+" "+outcome(x), maxText)
+}
+
+// idled says what became of a connection that was left alone.
+func idled(x fact.Exchange) string {
+	switch after := ms(x.IdleMS); {
+	case !x.Reused:
+		return fmt.Sprintf("closes a connection that has idled for %s, or does not keep connections", after)
+	case x.Fault != nil:
+		return fmt.Sprintf("does not answer a second request on a connection that has idled for %s: %s", after, detail(*x.Fault))
+	default:
+		return fmt.Sprintf("answers a second request on a connection that has idled for %s", after)
+	}
 }
 
 func outcome(x fact.Exchange) string {
