@@ -120,6 +120,9 @@ func (c *Conn) roundTrip2(ctx context.Context, req *Request, tr *Trace) (*http1.
 		return nil, f
 	}
 	s.trace(tr)
+	if s.wrote.Load() == 0 { // the answer overtook the end of the request
+		tr.Next(StepWrite, StepFirstByte)
+	}
 	tr.Next(StepFirstByte, StepHeaders)
 	if size2(res.Header) > c.profile.Head {
 		tr.Fail(StepHeaders)

@@ -32,8 +32,9 @@ func (c *Conn) roundTrip1(ctx context.Context, req *Request, tr *Trace) (*http1.
 	if head == nil {
 		c.wire.await(time.Now(), c.profile.Read, waitResponse)
 		if err := c.waitByte(); err != nil {
-			tr.Fail(StepFirstByte)
-			return nil, c.readFault(ctx, StepFirstByte, err)
+			f := c.readFault(ctx, StepFirstByte, err)
+			tr.Fail(stepOf(f, StepFirstByte))
+			return nil, f
 		}
 	}
 	tr.Next(StepFirstByte, StepHeaders)

@@ -105,12 +105,30 @@ func (t *Trace) nextAt(from, to Step, at time.Time) {
 	t.done &^= 1 << to
 }
 
-// Fail marks the moment at which a step failed.
+// Fail marks the moment at which a step failed. It becomes the last one: what was
+// under way before it has ended, and what was begun after it is forgotten (a
+// request that turns out never to have been acknowledged was not yet written).
 func (t *Trace) Fail(s Step) {
-	if t == nil || t.begun&(1<<s) == 0 {
+	if t == nil {
 		return
 	}
-	t.end[s] = time.Since(t.start)
+	if t.start.IsZero() {
+		t.start = time.Now()
+	}
+	now := time.Since(t.start)
+	for before := range s {
+		if t.Begun(before) && t.done&(1<<before) == 0 {
+			t.end[before] = now
+			t.done |= 1 << before
+		}
+	}
+	if !t.Begun(s) {
+		t.begin[s] = now
+	}
+	t.end[s] = now
+	upTo := uint8(1<<(s+1) - 1)
+	t.begun = (t.begun | 1<<s) & upTo
+	t.done = t.done & upTo &^ (1 << s)
 }
 
 // Took is how long a step took and whether it ended properly; 0 and false when

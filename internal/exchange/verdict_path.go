@@ -186,7 +186,7 @@ type issuance uint8
 const (
 	issuedNo issuance = iota
 	issuedYes
-	issuedBroken // named as the issuer by name and key id, but its key does not bear that out
+	issuedBroken // it is the issuer by key id or key, but not validly so
 )
 
 // issued tells whether parent issued child.
@@ -194,10 +194,12 @@ func issued(parent, child *x509.Certificate) issuance {
 	if !bytes.Equal(parent.RawSubject, child.RawIssuer) || parent.Equal(child) {
 		return issuedNo
 	}
-	if child.CheckSignatureFrom(parent) == nil {
+	switch {
+	case child.CheckSignatureFrom(parent) == nil:
 		return issuedYes
-	}
-	if len(child.AuthorityKeyId) > 0 && bytes.Equal(child.AuthorityKeyId, parent.SubjectKeyId) {
+	case parent.CheckSignature(child.SignatureAlgorithm, child.RawTBSCertificate, child.Signature) == nil:
+		return issuedBroken // its key signed, but it is no authority
+	case len(child.AuthorityKeyId) > 0 && bytes.Equal(child.AuthorityKeyId, parent.SubjectKeyId):
 		return issuedBroken
 	}
 	return issuedNo
