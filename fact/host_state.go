@@ -28,10 +28,13 @@ func (Logs) Question() originward.Question { return QLogs }
 
 // LogSource is one log that was looked for.
 type LogSource struct {
-	Name  string `json:"name"`  // file or journal unit
-	State string `json:"state"` // read, missing, rotated, unreadable, empty_window
-	Why   string `json:"why,omitempty"`
-	Lines int    `json:"lines"` // lines inside the window
+	Name  string    `json:"name"`  // file or journal unit
+	State string    `json:"state"` // read, missing, rotated, unreadable, empty_window
+	Why   string    `json:"why,omitempty"`
+	Lines int       `json:"lines"`          // lines inside the window
+	Kind  string    `json:"kind,omitempty"` // access, error, kernel, journal, ban, backend …
+	First time.Time `json:"first,omitzero"` // of the oldest line that was read inside the window
+	Zone  string    `json:"zone,omitempty"` // time zone in which its times were read, where they name none
 }
 
 // LogLine is one line, or several equal ones, that match a kind.
@@ -87,6 +90,11 @@ const (
 	LogTunnel          = "tunnel"
 	LogUpdater         = "updater"
 	LogHTTP2           = "http2"
+	LogUpstreamInvalid = "upstream_invalid" // the backend answered something that is not the protocol spoken to it
+	LogTLSToPlain      = "tls_to_plain"     // a ClientHello arrived on a port that speaks plain HTTP
+	LogEdgeClient      = "edge_client"      // access log lines whose client column holds an edge's address
+	LogSlow            = "slow_request"     // access log lines of requests that took a minute or more; Status is their status
+	LogRay             = "ray"              // access log line of the ray asked about
 )
 
 // Load is the host's capacity now.
