@@ -7,8 +7,10 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/netip"
@@ -23,6 +25,7 @@ import (
 	"time"
 
 	"github.com/originward/originward/fact"
+	"github.com/originward/originward/internal/edge/localca"
 )
 
 // Tests run on loopback addresses of their own: the edge keeps the visitor's port,
@@ -277,12 +280,53 @@ func siteZone(mode string, addrs ...netip.Addr) string {
 	return fmt.Sprintf("{name: shop.example, ssl: %s, records: [%s]}", mode, strings.Join(recs, ", "))
 }
 
-// plain starts an edge in front of a handler.
+// plain starts an edge in front of a handler, which is served over HTTP for http
+// visitors and over TLS for https ones.
 func plain(t testing.TB, h http.HandlerFunc) *world {
 	t.Helper()
 	e, o, _ := hosts()
 	ap, _ := origin(t, o, 0, h)
-	return start(t, fmt.Sprintf("listen: {http: ['%s:%d'], https: ['%s:0']}\nzones: [%s]", e, ap.Port(), e, siteZone("flexible", o)))
+	sp := tlsOrigin(t, o, "shop.example", h)
+	return start(t, fmt.Sprintf("listen: {http: ['%s:%d'], https: ['%s:%d']}\nzones: [%s]", e, ap.Port(), e, sp.Port(), siteZone("full", o)))
+}
+
+// testCA signs origins' certificates.
+var testCA = sync.OnceValue(func() *localca.CA {
+	ca, err := localca.Open("", time.Now)
+	if err != nil {
+		panic(err)
+	}
+	return ca
+})
+
+// tlsOrigin serves a handler over TLS, HTTP/1.1 and HTTP/2, with a certificate for name.
+func tlsOrigin(t testing.TB, addr netip.Addr, name string, h http.HandlerFunc) netip.AddrPort {
+	t.Helper()
+	return serveTLS(t, addr, 0, name, h)
+}
+
+func serveTLS(t testing.TB, addr netip.Addr, port uint16, name string, h http.HandlerFunc) netip.AddrPort {
+	t.Helper()
+	l, ap := listen(t, addr, port)
+	cert, err := testCA().Certificate(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &http.Server{Handler: h, TLSConfig: &tls.Config{Certificates: []tls.Certificate{*cert}}, ErrorLog: log.New(io.Discard, "", 0)}
+	go s.ServeTLS(l, "", "") //nolint:errcheck // ends with the test
+	t.Cleanup(func() { s.Close() })
+	return ap
+}
+
+func tlsClient(c net.Conn, roots *x509.CertPool) net.Conn {
+	return tls.Client(c, &tls.Config{ServerName: "shop.example", RootCAs: roots})
+}
+
+// factExchange is short for the record's type.
+type factExchange = fact.EdgeExchange
+
+func pemOf(c *x509.Certificate) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})
 }
 
 // inNewNet runs the rest of the test in a process with a network of its own, in

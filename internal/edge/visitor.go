@@ -160,6 +160,9 @@ func (c *visitor) wait() bool {
 	since := time.Now()
 	c.idle.Store(true)
 	defer c.idle.Store(false)
+	if c.edge.draining.Load() { // either this is seen here, or the drain sees idle
+		return false
+	}
 	c.keepDeadline(since)
 	for {
 		err := c.reader.WaitRequest()
