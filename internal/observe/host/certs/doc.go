@@ -1,0 +1,3 @@
+// Package certs compares the certificates that configurations name with what
+// the host serves.
+package certs

@@ -1,0 +1,3 @@
+// Package jobs reads scheduled jobs that keep something in step: dynamic DNS,
+// allow lists, certificate renewal.
+package jobs
