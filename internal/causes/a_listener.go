@@ -1,0 +1,171 @@
+package causes
+
+import (
+	"strconv"
+
+	"github.com/originward/originward"
+	"github.com/originward/originward/fact"
+)
+
+// judgeListenerNone judges the plain case: nothing listens, and nothing more
+// particular of the family fits.
+func judgeListenerNone(v *View) []Verdict {
+	var out []Verdict
+	for _, u := range v.unheardLegs() {
+		c := newCase("listener.none", u.leg.Subject()).Explains(u.keys...)
+		c.Ask("Is the connection refused?", u.refused, originward.Likely, originward.Likely)
+		c.Ask("Does no socket of the host serve the port?", u.listening.Not(), originward.RuledOut, outsideCap(v, u))
+		c.Ask("Is no web server running there, on other ports or addresses?", v.noServerElsewhere(u), originward.Possible, originward.Likely)
+		c.Says("nothing listens on port "+itoa(int(u.leg.Port)), v.whyNone(u))
+		c.Fix(v.fixStart(u))
+		out = append(out, c.Done())
+	}
+	return out
+}
+
+// outsideCap is what a refusal alone is worth. An immediate refusal of a
+// source that is not the CDN's excludes bans, range blocks and dead addresses;
+// what it cannot part is a rule that rejects everyone, which takes longer
+// where its answer is an ICMP message.
+func outsideCap(v *View, u unheard) originward.Standing {
+	if !directRefused(u.leg).IsYes() || slowRefusal(u.leg) {
+		return originward.Possible
+	}
+	for _, l := range v.Legs {
+		if l != u.leg && l.Origin == u.leg.Origin && directWorks(l).IsYes() {
+			return originward.Possible // the machine serves another port: see its siblings
+		}
+		if l.Port == u.leg.Port && l.Origin != u.leg.Origin && directReaches(l).IsYes() {
+			return originward.Possible // one of several addresses
+		}
+	}
+	return originward.Likely
+}
+
+// noServerElsewhere answers whether no web server runs on the host, so that
+// the missing socket is a missing server and not one that listens elsewhere.
+func (v *View) noServerElsewhere(u unheard) Ans {
+	if len(v.services) == 0 || len(v.listeners) == 0 {
+		return Unseen(lookServices)
+	}
+	near, by := v.OnPort(u.leg)
+	if len(near) > 0 {
+		return No(socketText(near[0])+" holds the port on another address", by...)
+	}
+	by = nil
+	for _, it := range v.services {
+		by = append(by, it.ID)
+	}
+	for _, s := range u.servers {
+		if dead(s.Service) && v.wouldServe(s.Service, u.leg.Port) == fact.Yes && s.Config != "" {
+			return Yes(nameOf(s.Service)+", which should serve the port, is "+s.State, s.By)
+		}
+	}
+	for _, s := range u.servers {
+		if running(s.Service) {
+			return No(nameOf(s.Service)+" is running", s.By)
+		}
+	}
+	if s, ok := v.publicServer(); ok {
+		return No(socketText(s)+" may be the service, on another port", by...)
+	}
+	return Yes("no web server is running on the host", by...)
+}
+
+func (v *View) whyNone(u unheard) string {
+	why := "No process takes connections on port " + itoa(int(u.leg.Port)) + "."
+	if s, ok := v.serverFor(u); ok && dead(s.Service) {
+		why = nameOf(s.Service) + " is " + s.State + diedOf(s.Service) + ", so no process takes connections on port " + itoa(int(u.leg.Port)) + "."
+	} else if len(v.listeners) == 0 {
+		why = "The port refuses everyone at once, as where nothing listens. A packet-filter rule that rejects everyone looks the same from outside; only the host can tell them apart."
+	}
+	return why
+}
+
+// diedOf says how a service ended, where that is known.
+func diedOf(s fact.Service) string {
+	switch {
+	case s.Result == "oom-kill":
+		return " (killed for memory)"
+	case s.Signal != "":
+		return " (signal " + s.Signal + ")"
+	case s.ExitCode != nil && *s.ExitCode != 0:
+		return " (exit code " + strconv.Itoa(*s.ExitCode) + ")"
+	}
+	return ""
+}
+
+// fixStart starts the server that should serve the port.
+func (v *View) fixStart(u unheard) *originward.Fix {
+	port := itoa(int(u.leg.Port))
+	s, ok := v.serverFor(u)
+	if !ok {
+		f := fix("Start the web server, or install one, so that port "+port+" is served.",
+			onHost("ss -ltnp 'sport = :"+port+"'", ""))
+		f.Verify = v.diagnoseAgain()
+		return f
+	}
+	f := fix("Start "+nameOf(s.Service)+" and see that it starts at boot.",
+		onHost(v.control("start", s.Service), v.control("stop", s.Service)), v.enable(s.Service))
+	f.Verify = "ss -ltn 'sport = :" + port + "' shows a socket, and " + v.diagnoseAgain()
+	return f
+}
+
+// judgeLoopbackOnly: the port is served on the loopback address only.
+func judgeLoopbackOnly(v *View) []Verdict {
+	var out []Verdict
+	for _, u := range v.unheardLegs() {
+		near, by := v.OnPort(u.leg)
+		if len(near) == 0 {
+			continue
+		}
+		all := true
+		for _, s := range near {
+			all = all && s.Addr.IsLoopback()
+		}
+		if !all || u.leg.Addr().IsLoopback() {
+			continue
+		}
+		s := near[0]
+		subj := u.leg.Subject()
+		subj.Unit = firstOf(s.Unit, s.Program)
+		place := v.listenPlace(s)
+		subj.File, subj.Line = place.File, place.Line
+		c := newCase("listener.loopback-only", subj).Explains(u.keys...)
+		c.Ask("Is the connection refused?", u.refused, originward.Likely, originward.Likely)
+		c.Proof("Does no socket serve the origin's address?", u.listening.Not())
+		c.Proof("Is the port served on loopback?", Yes(socketText(s), by...))
+		c.Says("the server listens on loopback only",
+			socketText(s)+" takes local connections only; nothing serves "+u.leg.String()+".")
+		f := fix("Let "+firstOf(s.Program, "the server")+" listen on the public or the wildcard address.",
+			edit(place, "listen on *:"+itoa(int(u.leg.Port))+" instead of "+s.Addr.String()), v.restartOf(s))
+		f.Verify = "ss -ltn 'sport = :" + itoa(int(u.leg.Port)) + "' shows the public or wildcard address"
+		c.Fix(f)
+		out = append(out, c.Done())
+	}
+	return out
+}
+
+// listenPlace is the configuration line that opens a socket.
+func (v *View) listenPlace(s fact.Socket) fact.Place {
+	for _, it := range v.Live() {
+		for _, l := range it.Fact.Listens {
+			if l.Port == s.Port && (s.Addr.IsUnspecified() || hasAny(l.Addr, s.Addr.String())) {
+				return l.Place
+			}
+		}
+	}
+	return fact.Place{}
+}
+
+// restartOf restarts the owner of a socket: a listen address changes with a
+// restart, not always with a reload.
+func (v *View) restartOf(s fact.Socket) originward.Step {
+	for _, x := range v.Services(func(x fact.Service) bool { return s.Unit != "" && x.Unit == s.Unit || x.Kind == s.Program }) {
+		return onHost(v.control("restart", x.Service), "")
+	}
+	if s.Unit != "" && v.manager() == "systemd" {
+		return onHost("systemctl restart "+s.Unit, "")
+	}
+	return originward.Step{}
+}

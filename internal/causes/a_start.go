@@ -1,0 +1,246 @@
+package causes
+
+import (
+	"slices"
+
+	"github.com/originward/originward"
+	"github.com/originward/originward/fact"
+)
+
+// judgeConfigRejected: a server does not accept its configuration, so a port
+// that it should serve is not open.
+func judgeConfigRejected(v *View) []Verdict {
+	var out []Verdict
+	for _, u := range v.unheardLegs() {
+		for _, s := range u.servers {
+			why := rejection(s.Service)
+			if why.File == "" && why.Text == "" || v.wouldServe(s.Service, u.leg.Port) == fact.No && !unparsed(v, s.Service) {
+				continue
+			}
+			subj := u.leg.Subject()
+			subj.Unit, subj.File, subj.Line = nameOf(s.Service), why.File, why.Line
+			c := newCase("listener.config-rejected", subj).Explains(u.keys...)
+			c.Ask("Is the port refused?", u.refused, originward.Likely, originward.Likely)
+			c.Must("Does the server refuse its configuration?", Yes(nameOf(s.Service)+" refuses its configuration: "+why.Text, s.By))
+			c.Proof("Does no socket of the host serve the port?", u.listening.Not())
+			c.Proof("Is this the server that should serve the port?", v.meant(s, u))
+			c.Says(nameOf(s.Service)+" refuses its configuration", configWhy(s.Service, why))
+			f := fix("Correct the named line, test, and start the server.",
+				edit(why, "correct what the test names: "+why.Text), onHost(testCommand(s.Service), ""),
+				onHost(v.control("restart", s.Service), ""), v.enable(s.Service))
+			f.Verify = testCommand(s.Service) + " passes, and " + v.diagnoseAgain()
+			c.Fix(f)
+			out = append(out, c.Done())
+		}
+	}
+	return out
+}
+
+// unparsed reports whether the configuration of a service could not be parsed,
+// so that its listeners are not known.
+func unparsed(v *View, s fact.Service) bool {
+	return slices.ContainsFunc(v.web, func(w fact.Item[fact.WebConfig]) bool {
+		return w.Fact.Server == s.Kind && (w.Fact.Parsed == fact.No || len(w.Fact.Errors) > 0)
+	})
+}
+
+// rejection is the line for which a server's configuration is refused; empty
+// when its own test passes or fails for another reason.
+func rejection(s fact.Service) fact.Place {
+	if testFault(s.Test) == "config" {
+		if len(s.Test.Errors) > 0 {
+			return s.Test.Errors[0]
+		}
+		return fact.Place{Text: firstOf(s.Test.Output, "the test of its configuration fails")}
+	}
+	if s.Test != nil && s.Test.OK == fact.Yes {
+		return fact.Place{}
+	}
+	if e := s.StartError; e != nil && dead(s) && !bindText(e.Text) && hasAny(e.Text, "[emerg]", "syntax error", "parsing", "invalid", "unknown directive", "host not found", "no such file", "unexpected", "config") {
+		return *e
+	}
+	return fact.Place{}
+}
+
+func configWhy(s fact.Service, p fact.Place) string {
+	state := "is " + firstOf(s.State, "not running")
+	if running(s) {
+		state = "runs with what it had read before"
+	}
+	where := at(p)
+	if where != "" {
+		where = " at " + where
+	}
+	return nameOf(s) + " " + state + ": its configuration is refused" + where + ": " + p.Text
+}
+
+func testCommand(s fact.Service) string {
+	if s.Test != nil && s.Test.Command != "" {
+		return s.Test.Command
+	}
+	switch s.Kind {
+	case "nginx":
+		return "nginx -t"
+	case "apache":
+		return "apachectl -t"
+	case "haproxy":
+		return "haproxy -c -f " + firstOf(s.Config, "/etc/haproxy/haproxy.cfg")
+	case "caddy":
+		return "caddy validate --config " + firstOf(s.Config, "/etc/caddy/Caddyfile")
+	case "lighttpd":
+		return "lighttpd -tt -f " + firstOf(s.Config, "/etc/lighttpd/lighttpd.conf")
+	}
+	return ""
+}
+
+// meant answers whether a server is the one that should serve the leg: its
+// configuration says so, or it alone can be.
+func (v *View) meant(s Service, u unheard) Ans {
+	switch v.wouldServe(s.Service, u.leg.Port) {
+	case fact.Yes:
+		return Yes(nameOf(s.Service)+" is configured for the port", s.By)
+	case fact.No:
+		if !unparsed(v, s.Service) {
+			return No(nameOf(s.Service)+" is not configured for the port", s.By)
+		}
+	}
+	for _, o := range u.servers {
+		if o.Kind == s.Kind && o.Name == s.Name {
+			continue
+		}
+		if running(o.Service) || o.State == "failed" || o.Enabled == fact.Yes || v.wouldServe(o.Service, u.leg.Port) == fact.Yes {
+			return Unseen(lookWeb)
+		}
+	}
+	if s.State == "failed" || s.Enabled == fact.Yes || running(s.Service) {
+		return Yes("it is the only web server in use on the host", s.By)
+	}
+	return Unseen(lookWeb)
+}
+
+// judgeBindFailed: the configuration is right and the address cannot be bound.
+func judgeBindFailed(v *View) []Verdict {
+	var out []Verdict
+	for _, u := range v.unheardLegs() {
+		b := v.bindFailure(u)
+		if b.text == "" {
+			continue
+		}
+		subj := u.leg.Subject()
+		subj.Unit = b.unit
+		c := newCase("listener.bind-failed", subj).Explains(u.keys...)
+		c.Ask("Is the port refused?", u.refused, originward.Likely, originward.Likely)
+		c.Must("Did bind() fail for the port?", Yes("bind failed: "+b.text, b.by...))
+		c.Proof("Does no socket of the host serve the port?", u.listening.Not())
+		c.Says("the address could not be bound", bindWhy(b, u))
+		f := fix(bindFix(b.errno), onHost(bindStep(b, u), ""))
+		if b.svc.Kind != "" {
+			f.Steps = append(f.Steps, onHost(v.control("restart", b.svc), ""))
+		}
+		f.Verify = "ss -ltn 'sport = :" + itoa(int(u.leg.Port)) + "' shows the address, and " + v.diagnoseAgain()
+		c.Fix(f)
+		out = append(out, c.Done())
+	}
+	return out
+}
+
+// bound is one bind failure.
+type bound struct {
+	text, unit string
+	errno      int
+	by         []string
+	svc        fact.Service
+}
+
+// bindFailure finds the failure for the leg's port: where the service manager
+// tells why a server died, in a configuration test, or in the logs.
+func (v *View) bindFailure(u unheard) bound {
+	for _, s := range u.servers {
+		// A server that cannot bind one port serves none of its others.
+		whole := dead(s.Service) && v.wouldServe(s.Service, u.leg.Port) == fact.Yes
+		if e := s.StartError; e != nil && !running(s.Service) && bindText(e.Text) && (whole || speaksOfPort(e.Text, u.leg.Port)) {
+			return bound{e.Text, nameOf(s.Service), bindErrno(e.Text), []string{s.By}, s.Service}
+		}
+		if testFault(s.Test) == "bind" {
+			for _, e := range append(slices.Clone(s.Test.Errors), fact.Place{Text: s.Test.Output}) {
+				if bindText(e.Text) && (whole || speaksOfPort(e.Text, u.leg.Port)) {
+					return bound{e.Text, nameOf(s.Service), bindErrno(e.Text), []string{s.By}, s.Service}
+				}
+			}
+		}
+	}
+	lines, by := v.Lines(func(l fact.LogLine) bool { return speaksOfPort(l.Text+" "+l.Target, u.leg.Port) }, fact.LogBindFailed)
+	if len(lines) == 0 {
+		return bound{}
+	}
+	l := lines[0]
+	b := bound{text: l.Text, unit: l.Program, errno: l.Errno, by: by}
+	if b.errno == 0 {
+		b.errno = bindErrno(l.Text)
+	}
+	for _, s := range u.servers {
+		if s.Kind == l.Program || s.Name == l.Program {
+			b.svc = s.Service
+		}
+	}
+	return b
+}
+
+// speaksOfPort reports whether a line names the port, or no port at all.
+func speaksOfPort(s string, port uint16) bool {
+	want, digits, named := ":"+itoa(int(port)), 0, false
+	for i := 0; i < len(s); i++ {
+		if s[i] != ':' {
+			continue
+		}
+		j := i + 1
+		for j < len(s) && s[j] >= '0' && s[j] <= '9' {
+			j++
+		}
+		if digits = j - i - 1; digits >= 2 && digits <= 5 && (j == len(s) || s[j] != ':') {
+			named = true
+			if s[i:j] == want {
+				return true
+			}
+		}
+	}
+	return !named
+}
+
+func bindWhy(b bound, u unheard) string {
+	why := "the configuration is right, and the address cannot be bound: " + b.text
+	switch b.errno {
+	case 98:
+		why += ". Another program holds the port."
+	case 99:
+		why += ". The host does not have that address (it changed, or was not there yet at boot)."
+	case 97:
+		why += ". The address family is switched off."
+	}
+	return firstOf(b.unit, "the server") + " should serve " + u.leg.String() + "; " + why
+}
+
+func bindFix(errno int) string {
+	switch errno {
+	case 98:
+		return "Stop the program that holds the port, then start the web server."
+	case 99:
+		return "Listen on the wildcard address or on one that the host has; order the server after network-online where the address comes late."
+	case 97:
+		return "Remove the listener of the family that is switched off, or switch the family on."
+	}
+	return "Make the address free to bind, then start the web server."
+}
+
+func bindStep(b bound, u unheard) string {
+	port := itoa(int(u.leg.Port))
+	switch b.errno {
+	case 98:
+		return "ss -ltnp 'sport = :" + port + "'   # then stop what it names"
+	case 99:
+		return "ip -br addr   # then listen on an address shown here, or on *:" + port
+	case 97:
+		return "sysctl net.ipv6.conf.all.disable_ipv6   # 1 = the family is off"
+	}
+	return "ss -ltnp 'sport = :" + port + "'"
+}

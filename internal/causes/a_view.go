@@ -1,0 +1,187 @@
+package causes
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/originward/originward/fact"
+)
+
+// unheard is a leg on which nothing seems to answer, with what the listener
+// family's causes ask about it.
+type unheard struct {
+	leg       *Leg
+	listening Ans
+	refused   Ans      // the refusal as it was observed, outside, by the edge or on the host
+	keys      []string // failures it would explain
+	servers   []Service
+}
+
+// unheardLegs lists the legs that refuse, or that no socket of the host serves.
+func (v *View) unheardLegs() []unheard {
+	var out []unheard
+	for _, l := range v.Legs {
+		if l.Used == fact.No {
+			continue
+		}
+		u := unheard{leg: l, listening: v.Listening(l)}
+		u.refused, u.keys = v.refusal(l)
+		if !u.refused.IsYes() && (!u.listening.IsNo() || !l.Main || l.Used != fact.Yes) {
+			continue
+		}
+		u.servers = v.Services(func(s fact.Service) bool { return isWeb(s) && installed(s) })
+		out = append(out, u)
+	}
+	return out
+}
+
+// refusal is the observed refusal of a leg. Where the path is cut before the
+// host, its own exchange with itself is an observation too.
+func (v *View) refusal(l *Leg) (Ans, []string) {
+	a, keys := v.Fails(l, 521)
+	if a.IsYes() {
+		return a, keys
+	}
+	for _, x := range l.Local {
+		if OutcomeOf(x.Fact) == OutRefused && (x.Fact.Target.Addr().Unmap() == l.Addr() || v.Listening(l).IsNo()) {
+			return Yes("the host itself is refused at "+x.Fact.Target.String(), x.ID), []string{"local|" + l.Target().String() + "|521"}
+		}
+	}
+	return a, nil
+}
+
+// slowRefusal reports whether the direct refusal took as long as a packet
+// filter's ICMP answer takes and a socket's RST does not (about one second,
+// measured on Linux).
+func slowRefusal(l *Leg) bool {
+	for _, x := range l.Direct {
+		if OutcomeOf(x.Fact) == OutRefused && x.Fact.Fault != nil && x.Fact.Fault.AfterMS >= 900 {
+			return true
+		}
+	}
+	return false
+}
+
+// directRefused reports whether a source that is not the CDN's was refused.
+func directRefused(l *Leg) Ans {
+	return directIs(l, "is refused at once from outside, by a source that is not the CDN's", OutRefused)
+}
+
+// directIs answers whether every plain direct exchange of the leg ended so.
+func directIs(l *Leg, says string, outs ...Outcome) Ans {
+	if len(l.Direct) == 0 {
+		return Unseen(lookDirect)
+	}
+	var by []string
+	for _, x := range l.Direct {
+		if o := OutcomeOf(x.Fact); !slices.Contains(outs, o) {
+			return No(l.String()+" ends otherwise directly: "+string(o), x.ID)
+		}
+		by = append(by, x.ID)
+	}
+	return Yes(l.String()+" "+says, by...)
+}
+
+// directWorks answers whether the leg answers a source that is not the CDN's
+// with any HTTP response.
+func directWorks(l *Leg) Ans {
+	return directIs(l, "answers from outside, to a source that is not the CDN's", OutOK, OutBody)
+}
+
+// directReaches answers whether a direct connect gets through, whatever comes
+// after it.
+func directReaches(l *Leg) Ans {
+	return directIs(l, "accepts connections from outside, of a source that is not the CDN's",
+		OutOK, OutBody, OutTLS, OutCert, OutEmpty, OutHead, OutBadHTTP, OutSlow, OutNoAck)
+}
+
+// wouldServe says whether a service's configuration has a listener on a port.
+func (v *View) wouldServe(s fact.Service, port uint16) fact.Tri {
+	answer := fact.Unknown
+	for _, it := range v.web {
+		w := it.Fact
+		if w.Server != s.Kind || s.Config != "" && w.File != "" && s.Config != w.File || w.Parsed == fact.No {
+			continue
+		}
+		if listensOn(w.Listens, port) || slices.ContainsFunc(w.Sites, func(x fact.Site) bool { return listensOn(x.Listens, port) }) {
+			return fact.Yes
+		}
+		if w.Parsed == fact.Yes {
+			answer = fact.No
+		}
+	}
+	return answer
+}
+
+// testFault says why a configuration's own test fails: "bind", "denied" when
+// it could not read what the server itself can, or "config".
+func testFault(t *fact.Test) string {
+	if t == nil || t.OK != fact.No {
+		return ""
+	}
+	text := t.Output
+	for _, e := range t.Errors {
+		text += "\n" + e.Text
+	}
+	switch {
+	case bindText(text):
+		return "bind"
+	case hasAny(text, "permission denied", "operation not permitted", "(13:"):
+		return "denied"
+	}
+	return "config"
+}
+
+func bindText(s string) bool {
+	return hasAny(s, "bind() to", "could not bind", "cannot bind", "cannot assign requested address",
+		"address already in use", "address family not supported", "make_sock:", "starting frontend", "can't bind", "listen tcp")
+}
+
+// bindErrno is the errno that a bind failure's text names: 98 in use, 99 no
+// such address, 97 family, 13 denied; 0 = not told.
+func bindErrno(s string) int {
+	switch {
+	case hasAny(s, "(98:", "(98)", "address already in use"):
+		return 98
+	case hasAny(s, "(99:", "(99)", "cannot assign requested address"):
+		return 99
+	case hasAny(s, "(97:", "(97)", "address family not supported"):
+		return 97
+	case hasAny(s, "(13:", "(13)", "permission denied"):
+		return 13
+	}
+	return 0
+}
+
+// serverFor picks the web server that should serve the port: one whose
+// configuration says so, else one that failed, else the only one there is.
+func (v *View) serverFor(u unheard) (Service, bool) {
+	best, score := Service{}, -1
+	for _, s := range u.servers {
+		n := 0
+		switch v.wouldServe(s.Service, u.leg.Port) {
+		case fact.Yes:
+			n += 8
+		case fact.No:
+			n -= 8
+		}
+		if s.Enabled == fact.Yes {
+			n += 2
+		}
+		if s.State == "failed" {
+			n += 3
+		}
+		if running(s.Service) {
+			n++
+		}
+		if n > score {
+			best, score = s, n
+		}
+	}
+	return best, score >= 0
+}
+
+// nameOf is a service's name for a sentence.
+func nameOf(s fact.Service) string {
+	return strings.TrimSuffix(firstOf(s.Unit, s.Name, s.Kind), ".service")
+}

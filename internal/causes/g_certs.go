@@ -1,0 +1,317 @@
+package causes
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/originward/originward"
+	"github.com/originward/originward/fact"
+)
+
+// served is the certificate that a leg serves for the site's name, as an
+// exchange from outside saw it.
+type served struct {
+	leg     *Leg
+	tls     *fact.TLS
+	reasons []fact.CertReason
+	by      string
+	outside bool
+}
+
+// certsServed lists, per TLS leg, the certificate seen with the right name:
+// from outside, else on the host itself.
+func (v *View) certsServed() []served {
+	var out []served
+	for _, l := range v.Legs {
+		if l.Scheme != "https" || l.Used == fact.No {
+			continue
+		}
+		if s, ok := seenCert(l, l.Direct, true); ok {
+			out = append(out, s)
+		} else if s, ok := seenCert(l, l.FromCDN, true); ok {
+			out = append(out, s)
+		} else if s, ok := seenCert(l, l.Local, false); ok {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+func seenCert(l *Leg, xs []fact.Item[fact.Exchange], outside bool) (served, bool) {
+	for _, x := range xs {
+		t := x.Fact.TLS
+		if t == nil || len(t.Chain) == 0 {
+			continue
+		}
+		reasons := t.Reasons
+		if x.Fact.Fault != nil && len(reasons) == 0 {
+			reasons = x.Fact.Fault.Reasons
+		}
+		if t.Judged != fact.No {
+			return served{l, t, reasons, x.ID, outside}, true
+		}
+	}
+	return served{}, false
+}
+
+func (s served) has(rs ...fact.CertReason) bool {
+	return slices.ContainsFunc(rs, func(r fact.CertReason) bool { return slices.Contains(s.reasons, r) })
+}
+
+func (s served) leaf() fact.Cert { return s.tls.Chain[0] }
+
+// certCase opens the case that all certificate causes share.
+func (v *View) certCase(id originward.CauseID, s served, reason Ans) *Case {
+	fails, keys := v.Fails(s.leg, 526)
+	subj := s.leg.Subject()
+	subj.Name = firstOf(s.leaf().CN, firstName(s.leaf()))
+	c := newCase(id, subj).Explains(keys...)
+	worst := originward.Likely
+	if fails.IsNo() && !v.Mode.Validate.IsYes() {
+		worst = originward.Possible // an edge that does not check is served
+	}
+	c.Ask("Does the edge refuse the certificate (526)?", fails, worst, originward.Likely)
+	no := originward.RuledOut
+	if !v.Mode.FromCDN {
+		no = originward.Possible
+	}
+	c.Ask("Does the edge check the certificate?", v.Mode.Validate, no, originward.Likely)
+	c.Must("Does the served certificate have this fault?", reason)
+	seen := Unseen(lookDirect)
+	if s.outside {
+		seen = Yes("it was seen from outside, with the site's name", s.by)
+	}
+	c.Proof("Was it seen from outside, with the site's name?", seen)
+	if !fails.IsYes() && !v.Has(originward.Edge) && !v.Mode.Validate.Known() {
+		c.Explains("cert|" + s.leg.Target().String())
+	}
+	return c
+}
+
+func firstName(c fact.Cert) string {
+	if len(c.Names) == 0 {
+		return c.Subject
+	}
+	return c.Names[0]
+}
+
+func judgeCertExpired(v *View) []Verdict {
+	var out []Verdict
+	for _, s := range v.certsServed() {
+		if !s.has(fact.CertExpired) || s.selfMade() {
+			continue
+		}
+		when := s.leaf().NotAfter.UTC().Format(time.DateOnly)
+		c := v.certCase("tls.cert-expired", s, Yes("the certificate that "+s.leg.String()+" serves ended on "+when, s.by))
+		c.Says("the origin's certificate has expired", "The certificate for "+names(s.leaf())+" ended on "+when+", and the edge checks it.")
+		c.Fix(v.fixRenew(s))
+		out = append(out, c.Done())
+	}
+	return out
+}
+
+// selfMade reports whether the certificate would be refused even if its dates
+// and names were right.
+func (s served) selfMade() bool { return s.has(fact.CertSelfSigned, fact.CertUnknownIssuer) }
+
+func names(c fact.Cert) string {
+	if len(c.Names) == 0 {
+		return firstOf(c.CN, c.Subject, "no name")
+	}
+	return strings.Join(c.Names[:min(len(c.Names), 4)], ", ")
+}
+
+func (v *View) fixRenew(s served) *originward.Fix {
+	f := fix("Renew the certificate and reload the server; where validation cannot get through the proxy, use a DNS challenge or an origin CA certificate.",
+		onHost("certbot renew --cert-name "+firstOf(v.Host, firstName(s.leaf()))+"   # or the tool that issued it", ""), v.reloadServing(s.leg))
+	f.Verify = "openssl s_client -connect " + s.leg.Target().String() + " -servername " + firstOf(v.Host, "HOST") + " </dev/null | openssl x509 -noout -dates, and " + v.diagnoseAgain()
+	return f
+}
+
+// reloadServing reloads the server that serves a leg.
+func (v *View) reloadServing(l *Leg) originward.Step {
+	socks, _ := v.SocketsOf(l)
+	for _, s := range v.Services(func(s fact.Service) bool { return isWeb(s) && running(s) }) {
+		for _, k := range socks {
+			if k.Program == s.Kind || k.Unit != "" && k.Unit == s.Unit || containsInt(s.PIDs, k.PID) || k.Program == "apache2" && s.Kind == "apache" {
+				return onHost(v.control("reload", s.Service), "")
+			}
+		}
+	}
+	return onHost("reload the web server", "")
+}
+
+// judgeNotReloaded: the file is renewed and the process serves the old one.
+func judgeNotReloaded(v *View) []Verdict {
+	var out []Verdict
+	for _, s := range v.certsServed() {
+		if !s.has(fact.CertExpired, fact.CertNameMismatch, fact.CertSelfSigned, fact.CertUnknownIssuer, fact.CertChainIncomplete) || !v.Here(s.leg) {
+			continue
+		}
+		file, by, ok := v.newerFile(s)
+		if !ok {
+			continue
+		}
+		c := v.certCase("tls.cert-not-reloaded", s, Yes("the certificate that "+s.leg.String()+" serves ended on "+s.leaf().NotAfter.UTC().Format(time.DateOnly), s.by))
+		c.v.Subject.File = file.File
+		c.Proof("Is another, good certificate in the file that the server should serve?", Yes(file.File+" holds one that is good until "+file.Chain[0].NotAfter.UTC().Format(time.DateOnly), by))
+		c.Says("the renewed certificate was never loaded", file.File+" holds a renewed certificate, and the process still serves the old one: it was not reloaded after the renewal.")
+		f := fix("Reload the server, and let every renewal do it (deploy hook).", v.reloadServing(s.leg),
+			onHost("certbot: --deploy-hook '"+strings.ReplaceAll(v.reloadServing(s.leg).Run, "'", "")+"'", ""))
+		f.Verify = "the served serial equals the file's, and " + v.diagnoseAgain()
+		out = append(out, c.Fix(f).Done())
+	}
+	return out
+}
+
+// newerFile finds the configured file whose certificate differs from the
+// served one and would be accepted at the time of the look.
+func (v *View) newerFile(s served) (fact.CertFile, string, bool) {
+	for _, it := range v.certs {
+		for _, f := range it.Fact.Files {
+			if len(f.Chain) == 0 || f.Chain[0].SHA256 == s.leaf().SHA256 || f.Readable == fact.No {
+				continue
+			}
+			c := f.Chain[0]
+			good := v.At.After(c.NotBefore) && v.At.Before(c.NotAfter) && c.NotAfter.After(s.leaf().NotAfter)
+			if good && v.fileIsFor(it.Fact, f, s) {
+				return f, it.ID, true
+			}
+		}
+	}
+	return fact.CertFile{}, "", false
+}
+
+// fileIsFor reports whether a file is the one that should be served for the
+// site: its virtual hosts, its own names, or the host's comparison say so.
+func (v *View) fileIsFor(all fact.Certificates, f fact.CertFile, s served) bool {
+	if v.Host == "" || slices.ContainsFunc(f.Names, func(n string) bool { return nameMatches(n, v.Host) }) {
+		return true
+	}
+	if slices.ContainsFunc(all.Served, func(x fact.CertServed) bool {
+		return x.File == f.File && x.Same == fact.No && (x.SNI == "" || lower(x.SNI) == lower(v.Host))
+	}) {
+		return true
+	}
+	return len(f.Names) == 0 && slices.ContainsFunc(f.Chain[0].Names, func(n string) bool { return nameMatches(n, v.Host) })
+}
+
+func judgeSelfSigned(v *View) []Verdict {
+	var out []Verdict
+	for _, s := range v.certsServed() {
+		if !s.selfMade() {
+			continue
+		}
+		what := "signed by itself"
+		if !s.has(fact.CertSelfSigned) {
+			what = "issued by " + s.leaf().Issuer + ", which the edge does not trust"
+		}
+		c := v.certCase("tls.cert-default-or-self-signed", s, Yes("the certificate for "+names(s.leaf())+" is "+what, s.by))
+		c.Says("the origin serves a certificate that no authority vouches for", "The certificate for "+names(s.leaf())+" is "+what+", and the edge checks it.")
+		f := fix("Install a public certificate or one of the CDN's origin CA; or upload the own CA to the CDN's trust store; or lower the mode to full knowingly.",
+			onHost("install the certificate and key in the site's virtual host for "+firstOf(v.Host, "the host"), ""), v.reloadServing(s.leg))
+		f.Verify = "openssl s_client -connect " + s.leg.Target().String() + " -servername " + firstOf(v.Host, "HOST") + " </dev/null shows the new issuer, and " + v.diagnoseAgain()
+		out = append(out, c.Fix(f).Done())
+	}
+	return out
+}
+
+func judgeNameMismatch(v *View) []Verdict {
+	var out []Verdict
+	for _, s := range v.certsServed() {
+		if !s.has(fact.CertNameMismatch) || s.selfMade() {
+			continue
+		}
+		c := v.certCase("tls.cert-name-mismatch", s, Yes("the certificate is for "+names(s.leaf())+", not for "+firstOf(v.Host, "the site"), s.by))
+		own := v.HostIs(s.leg.Addr())
+		if own.Is == fact.Unknown && own.Says != "" {
+			own = Yes(own.Says, own.By...) // behind NAT: the record leads here as far as can be told
+		}
+		c.Apart("Is it the site's own server, and not another tenant of the address?", own)
+		c.Says("the certificate does not cover the name", "The certificate that "+s.leg.String()+" serves is for "+names(s.leaf())+"; the edge checks it against "+firstOf(v.Host, "the site's name")+".")
+		f := fix("Issue a certificate for that name and serve it for that name, or change the origin name or host override at the CDN.",
+			onHost("certbot certonly -d "+firstOf(v.Host, "HOST")+"; name it in the site's virtual host", ""), v.reloadServing(s.leg))
+		f.Verify = "openssl s_client -connect " + s.leg.Target().String() + " -servername " + firstOf(v.Host, "HOST") + " </dev/null | openssl x509 -noout -ext subjectAltName, and " + v.diagnoseAgain()
+		out = append(out, c.Fix(f).Done())
+	}
+	return out
+}
+
+func judgeChainIncomplete(v *View) []Verdict {
+	var out []Verdict
+	for _, s := range v.certsServed() {
+		if !s.has(fact.CertChainIncomplete) || s.selfMade() && s.tls.Missing == "" {
+			continue
+		}
+		miss := firstOf(s.tls.Missing, s.leaf().Issuer)
+		c := v.certCase("tls.chain-incomplete", s, Yes(itoa(len(s.tls.Chain))+" certificate was sent; "+miss+" is missing", s.by))
+		c.Says("the intermediate certificate is not sent", "The server sends only its own certificate; the one of "+miss+", between it and a trusted authority, is missing. Browsers hide this, they fetch or remember it.")
+		f := fix("Serve the full chain.", onHost("nginx: ssl_certificate …/fullchain.pem (not cert.pem); Apache 2.4.8+: the same in SSLCertificateFile", ""), v.reloadServing(s.leg))
+		if s.tls.MissingURL != "" {
+			f.Steps = append(f.Steps, onHost("# the missing certificate is published at "+s.tls.MissingURL, ""))
+		}
+		f.Verify = "openssl s_client -showcerts -connect " + s.leg.Target().String() + " -servername " + firstOf(v.Host, "HOST") + " </dev/null sends two or more, and " + v.diagnoseAgain()
+		out = append(out, c.Fix(f).Done())
+	}
+	return out
+}
+
+func judgeRevoked(v *View) []Verdict {
+	var out []Verdict
+	for _, s := range v.certsServed() {
+		if !s.has(fact.CertRevoked) {
+			continue
+		}
+		c := v.certCase("tls.cert-revoked", s, Yes("the stapled answer of the issuer says revoked", s.by))
+		c.Says("the origin's certificate is revoked", "The certificate for "+names(s.leaf())+" was revoked by its issuer; the server itself staples that answer.")
+		out = append(out, c.Fix(v.fixRenew(s)).Done())
+	}
+	return out
+}
+
+// judgeClockSkew: a wrong clock makes a good certificate look bad.
+func judgeClockSkew(v *View) []Verdict {
+	var out []Verdict
+	for _, s := range v.certsServed() {
+		early := s.has(fact.CertNotYetValid)
+		off, by := v.clockOff()
+		if !early && !off.IsYes() || !early && !s.has(fact.CertExpired) {
+			continue
+		}
+		reason := No("the certificate's validity has begun", s.by)
+		if early {
+			reason = Yes("the certificate's validity begins on "+s.leaf().NotBefore.UTC().Format(time.DateTime)+", after the time of the look", s.by)
+		} else if off.IsYes() {
+			reason = Yes("the certificate is outside its validity", s.by)
+		}
+		c := v.certCase("tls.clock-skew", s, reason)
+		c.v.Subject.Unit = "clock"
+		c.Ask("Is the host's clock wrong?", off, originward.Likely, originward.Likely)
+		_ = by
+		c.Says("a wrong clock makes the certificate invalid", "The certificate's validity and the time do not agree"+because(off)+": it was stamped, or is judged, by a clock that is wrong.")
+		f := fix("Set the clock right and keep it synchronised before services start; issue the certificate anew.", onHost("timedatectl set-ntp true && chronyc makestep", ""))
+		f.Verify = "timedatectl shows synchronized: yes, and " + v.diagnoseAgain()
+		out = append(out, c.Fix(f).Done())
+	}
+	return out
+}
+
+// clockOff answers whether the host's clock is off by more than a minute.
+func (v *View) clockOff() (Ans, []string) {
+	for _, it := range v.clock {
+		if it.Vantage != originward.Host {
+			continue
+		}
+		if it.Fact.Reference != "" {
+			off := it.Fact.Offset.Abs() > time.Minute
+			return when(off, "the host's clock differs by "+it.Fact.Offset.String()+" from "+it.Fact.Reference, it.ID), []string{it.ID}
+		}
+	}
+	if len(v.clock) == 0 {
+		return Unseen(Look{originward.Host, fact.QClock, "compare the host's clock with another (`timedatectl`): add --ssh root@HOST or --host-evidence FILE"}), nil
+	}
+	// Both bundles carry the time at which they were made; hours between them
+	// are a clock, minutes may be a saved file.
+	return Unseen(Look{originward.Host, fact.QClock, "compare the host's clock with another (`timedatectl`)"}), nil
+}

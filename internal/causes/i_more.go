@@ -1,0 +1,188 @@
+package causes
+
+import (
+	"slices"
+
+	"github.com/originward/originward"
+	"github.com/originward/originward/fact"
+)
+
+// judgeWedged: the proxy process is alive and serves nothing.
+func judgeWedged(v *View) []Verdict {
+	var out []Verdict
+	for _, l := range v.Legs {
+		if l.Used == fact.No || !v.Here(l) || !v.Listening(l).IsYes() {
+			continue
+		}
+		frozen := v.frozen(l)
+		hang := v.localHangs(l)
+		if !frozen.IsYes() && !hang.IsYes() {
+			continue
+		}
+		fails, keys := v.Fails(l, 504, 502, 521, 522, 524, 520)
+		c := newCase("backend.proxy-wedged", l.Subject()).Explains(keys...)
+		socks, _ := v.SocketsOf(l)
+		c.v.Subject.Unit = firstOf(socks[0].Unit, socks[0].Program)
+		c.Ask("Does the site fail?", fails, originward.Possible, originward.Likely)
+		c.Must("Does a socket of the server stand open?", v.Listening(l))
+		c.Ask("Does a request on the host itself hang or break?", hang, originward.Possible, originward.Likely)
+		c.Ask("Are its processes frozen, or do its backends answer?", either(frozen, v.backendsAnswer(l)), originward.Possible, originward.Possible)
+		c.Ask("Is no limit of the server reached?", v.noLimit(), originward.Possible, originward.Likely)
+		c.Says("the server's process is alive and serves nothing", firstOf(c.v.Subject.Unit, "The server")+" holds the port and does not answer, not even on the host itself"+because(frozen)+".")
+		step := onHost("restart the server", "")
+		for _, s := range v.Services(func(s fact.Service) bool { return isWeb(s) && (s.Stopped == fact.Yes || running(s)) }) {
+			if s.Stopped == fact.Yes || len(v.Services(func(o fact.Service) bool { return isWeb(o) && running(o) })) == 1 {
+				step = onHost(v.control("restart", s.Service), "")
+				break
+			}
+		}
+		f := fix("Continue or restart the process, and give it a probe that asks for a page.", contStep(frozen, socks), step)
+		f.Verify = v.diagnoseAgain()
+		out = append(out, c.Fix(f).Done())
+	}
+	return out
+}
+
+func contStep(frozen Ans, socks []fact.Socket) originward.Step {
+	if !frozen.IsYes() || len(socks) == 0 || socks[0].PID == 0 {
+		return originward.Step{}
+	}
+	return onHost("kill -CONT "+itoa(socks[0].PID), "")
+}
+
+// frozen answers whether the processes behind the leg's port are stopped.
+func (v *View) frozen(l *Leg) Ans {
+	socks, _ := v.SocketsOf(l)
+	for _, s := range v.Services(func(s fact.Service) bool { return s.Stopped == fact.Yes }) {
+		for _, k := range socks {
+			if containsInt(s.PIDs, k.PID) || k.Unit != "" && k.Unit == s.Unit || k.Program == s.Kind || k.Program == "apache2" && s.Kind == "apache" {
+				return Yes("the processes of "+nameOf(s.Service)+" are stopped (state T)", s.By)
+			}
+		}
+	}
+	return Unseen(lookServices)
+}
+
+// localHangs answers whether a request on the host itself hangs or breaks.
+func (v *View) localHangs(l *Leg) Ans {
+	if len(l.Local) == 0 {
+		return Unseen(lookLocal)
+	}
+	for _, x := range l.Local {
+		switch OutcomeOf(x.Fact) {
+		case OutSlow, OutTimeout, OutNoAck:
+			return Yes("on the host itself a request to "+x.Fact.Target.String()+" gets no answer", x.ID)
+		case OutTLS:
+			if x.Fact.Fault.Alert == 0 && (x.Fact.Fault.Ended == "timeout" || x.Fact.Fault.Errno == "ETIMEDOUT") {
+				return Yes("on the host itself a handshake with "+x.Fact.Target.String()+" gets no answer", x.ID)
+			}
+		}
+	}
+	return No("on the host itself a request is answered", l.Local[0].ID)
+}
+
+func (v *View) backendsAnswer(l *Leg) Ans {
+	n := 0
+	for _, u := range v.upstreams() {
+		if u.leg != l {
+			continue
+		}
+		if u.up.Answers != fact.Yes {
+			return No(u.up.Name+" does not answer", u.item.ID)
+		}
+		n++
+	}
+	if n == 0 {
+		return Unseen(lookWeb)
+	}
+	return Yes("all of its backends answer")
+}
+
+// noLimit answers whether no log line names an exhausted limit.
+func (v *View) noLimit() Ans {
+	return v.Logged("a limit is reached", nil, fact.LogWorkersFull, fact.LogTooManyFiles).Not()
+}
+
+// judgeRolloutDrain: requests reach instances that are shutting down.
+func judgeRolloutDrain(v *View) []Verdict {
+	var out []Verdict
+	for _, u := range v.upstreams() {
+		fails, keys := v.proxyFails(u.leg, 502, 503, 520)
+		if !fails.IsYes() || !v.partial5xx(u.leg) {
+			continue
+		}
+		young := v.youngBackend(u)
+		lines := v.Logged("the proxy's connections to a backend are refused or closed", func(l fact.LogLine) bool { return targets(l, u.up) }, fact.LogUpstreamRefused, fact.LogUpstreamClosed)
+		if !young.IsYes() || !lines.IsYes() {
+			continue
+		}
+		c := newCase("backend.rollout-drain", u.subject()).Explains(keys...)
+		c.Must("Do some requests fail with 502 or 503, and others not?", fails)
+		c.Must("Did a backend start within the failing time?", young)
+		c.Must("Did the proxy lose its backend then?", lines)
+		c.Apart("Does the backend answer now?", tri(u.up.Answers, u.up.Name+" answers: "+string(u.up.Answers), lookLocal, u.item.ID))
+		c.AtMost(originward.Likely, "that a deploy was running is told by its time only")
+		c.Says("requests reached an instance that was shutting down", "The failures line up with a restart of the backend: "+young.Says+".")
+		f := fix("Let the instance leave the balancer before it stops taking requests: drain first, delay the shutdown.", onHost("in the deploy: mark the instance down, wait, then stop it", ""))
+		f.Verify = v.diagnoseAgain()
+		out = append(out, c.Fix(f).Done())
+		break
+	}
+	return out
+}
+
+// partial5xx reports whether the leg answers well at other times.
+func (v *View) partial5xx(l *Leg) bool {
+	good := slices.ContainsFunc(slices.Concat(l.Exact, l.Mapped), func(h Hit) bool { return h.Good() && h.Contact() })
+	return good || slices.ContainsFunc(l.Direct, func(x fact.Item[fact.Exchange]) bool { return directCode(v, x) == 0 && OutcomeOf(x.Fact) == OutOK })
+}
+
+// youngBackend answers whether a backend service started shortly before the
+// look.
+func (v *View) youngBackend(u inner) Ans {
+	for _, s := range v.Services(func(s fact.Service) bool { return s.Role == "backend" && running(s) && !s.Since.IsZero() }) {
+		if d := v.At.Sub(s.Since); d >= 0 && d.Minutes() < 10 {
+			return Yes(nameOf(s.Service)+" was started "+d.String()+" before", s.By)
+		}
+	}
+	if len(v.services) == 0 {
+		return Unseen(lookServices)
+	}
+	return No("no backend was started shortly before", v.services[0].ID)
+}
+
+// judgeSELinux: a security module denies the proxy's connect.
+func judgeSELinux(v *View) []Verdict {
+	var out []Verdict
+	avc := v.Logged("the audit log denies a connect", func(l fact.LogLine) bool {
+		return hasAny(l.Text, "name_connect", "apparmor", "connectto", "avc")
+	}, fact.LogAVC)
+	denied := v.Logged("the proxy's log names error 13", nil, fact.LogUpstreamDenied)
+	if !avc.IsYes() && !denied.IsYes() {
+		return nil
+	}
+	ups := v.upstreams()
+	for _, l := range v.Legs {
+		fails, keys := v.proxyFails(l, 502, 503)
+		if l.Used == fact.No || !v.Here(l) || !fails.IsYes() {
+			continue
+		}
+		c := newCase("backend.selinux-denied", l.Subject()).Explains(keys...)
+		c.Must("Does the origin's own proxy answer 502 or 503?", fails)
+		c.Ask("Was the proxy's connect denied (error 13)?", denied, originward.Likely, originward.Likely)
+		c.Ask("Does the audit log name the denial?", avc, originward.Likely, originward.Likely)
+		up := Unseen(lookLocal)
+		for _, u := range ups {
+			if u.leg == l && u.up.Answers != fact.Unknown {
+				up = tri(u.up.Answers, u.up.Name+" answers when others ask: "+string(u.up.Answers), lookLocal, u.item.ID)
+			}
+		}
+		c.Ask("Does the backend answer when others ask?", up, originward.Possible, originward.Likely)
+		c.Says("a security module denies the proxy's connect to its backend", "The proxy may not connect"+because(either(avc, denied))+".")
+		f := fix("Set the boolean or the policy that allows it.",
+			onHost("setsebool -P httpd_can_network_connect 1", "setsebool -P httpd_can_network_connect 0"))
+		f.Verify = "ausearch -m avc -ts recent shows no denial, and " + v.diagnoseAgain()
+		out = append(out, c.Fix(f).Done())
+	}
+	return out
+}

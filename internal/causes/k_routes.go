@@ -1,0 +1,209 @@
+package causes
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/originward/originward"
+	"github.com/originward/originward/fact"
+)
+
+// wayBack answers whether replies to the edge leave by the way that replies to
+// everyone take, and whether the edge's packets pass the reverse-path filter.
+func (v *View) wayBack(l *Leg) Ans {
+	seen := false
+	var by []string
+	for _, it := range v.routes {
+		for _, g := range it.Fact.Groups {
+			if !v.routeOf(g, it, l) || !g.CDN {
+				continue
+			}
+			seen = true
+			by = addIDs(by, []string{it.ID})
+			if capturedBy(g) != "" || g.InOK == fact.No {
+				return No("replies to "+rangesText(g.Ranges)+" do not leave as they should", it.ID)
+			}
+		}
+	}
+	if !seen {
+		return Unseen(lookRoutes)
+	}
+	return Yes("replies to the edge leave by the usual way", by...)
+}
+
+// routeOf reports whether a route group speaks of the leg's family and, where
+// the item names one, its address.
+func (v *View) routeOf(g fact.RouteGroup, it fact.Item[fact.Routes], l *Leg) bool {
+	if l.Addr().IsValid() && g.Family != l.Origin.Family() {
+		return false
+	}
+	a := it.Subject.Addr
+	return !a.IsValid() || !l.Addr().IsValid() || a.Unmap() == l.Addr() || v.HostIs(l.Addr()).Is != fact.Yes
+}
+
+// capturedBy says how a route group takes replies elsewhere; empty = it does
+// not.
+func capturedBy(g fact.RouteGroup) string {
+	switch g.Type {
+	case "blackhole":
+		return "a blackhole route swallows them"
+	case "unreachable", "prohibit":
+		return "an " + g.Type + " route refuses them"
+	case "none":
+		return "no route leads there"
+	case "local":
+		return "the host takes the addresses for its own"
+	}
+	if g.Private && !g.Default {
+		return "they go to a private next hop (" + firstOf(addrOr(g.Gateway), g.Iface) + ")"
+	}
+	return ""
+}
+
+func addrOr(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
+}
+
+// judgeReturnCaptured: a route takes replies to part of the CDN elsewhere.
+func judgeReturnCaptured(v *View) []Verdict {
+	var out []Verdict
+	for _, l := range v.Legs {
+		if l.Used == fact.No || !v.Here(l) {
+			continue
+		}
+		for _, it := range v.routes {
+			for _, g := range it.Fact.Groups {
+				how := capturedBy(g)
+				if !g.CDN || how == "" || !v.routeOf(g, it, l) || v.sameForAll(it, g) {
+					continue
+				}
+				out = append(out, v.captured(l, it, g, how))
+			}
+		}
+	}
+	return out
+}
+
+// sameForAll reports whether addresses that are no edge meet the same route:
+// the host then has no way back at all, which is another problem.
+func (v *View) sameForAll(it fact.Item[fact.Routes], g fact.RouteGroup) bool {
+	return slices.ContainsFunc(it.Fact.Groups, func(o fact.RouteGroup) bool {
+		return !o.CDN && o.Family == g.Family && o.Type == g.Type && o.Iface == g.Iface && o.Gateway == g.Gateway
+	})
+}
+
+func (v *View) captured(l *Leg, it fact.Item[fact.Routes], g fact.RouteGroup, how string) Verdict {
+	codes := []int{522, 523, 521}
+	fails, keys := v.Fails(l, codes...)
+	subj := l.Subject()
+	subj.Ranges = some(g.Ranges)
+	text := specialText(it.Fact, g)
+	subj.Name = text
+	c := newCase("path.return-route-captured", subj).Explains(keys...)
+	worst := originward.Likely
+	if fails.IsNo() && v.EdgeGood().IsYes() {
+		worst = originward.Possible
+	}
+	c.Ask("Does the edge's connect fail?", fails, worst, originward.Likely)
+	c.Must("Is the reply's route captured?", Yes("replies to "+rangesText(g.Ranges)+": "+how+" ("+firstOf(text, g.Type)+")", it.ID))
+	c.Ask("Do the edge's own addresses lie in it?", v.egressIn(g.Ranges, l), originward.Possible, originward.Likely)
+	c.Says("a route on the host takes replies to the CDN elsewhere",
+		"The edge's packets arrive, and replies to "+rangesText(g.Ranges)+" do not go back: "+how+".")
+	f := fix("Remove the route, or add a more specific one for the CDN's range.", routeStep(text, g), onHost("ip route get "+sampleAddr(g)+"   # must show the default way", ""))
+	f.Verify = "ip route get " + sampleAddr(g) + " leaves by the default route, and " + v.diagnoseAgain()
+	return c.Fix(f).Done()
+}
+
+func sampleAddr(g fact.RouteGroup) string {
+	if len(g.Ranges) == 0 {
+		return "EDGE-ADDRESS"
+	}
+	return g.Ranges[0].Addr().Next().String()
+}
+
+// specialText is the table entry that captures a group.
+func specialText(r fact.Routes, g fact.RouteGroup) string {
+	for _, s := range r.Special {
+		for _, p := range g.Ranges {
+			if s.Prefix.Overlaps(p) && (s.Type == g.Type || s.Iface == g.Iface && g.Iface != "") {
+				return s.Text
+			}
+		}
+	}
+	return ""
+}
+
+func routeStep(text string, g fact.RouteGroup) originward.Step {
+	if text == "" {
+		return originward.Step{}
+	}
+	ip := "ip route"
+	if g.Family == originward.IP6 {
+		ip = "ip -6 route"
+	}
+	return risky(onHost(ip+" del "+text, ip+" add "+text), "what the route was made for (a VPN, a block) no longer has it; a more specific route for the CDN's range keeps both")
+}
+
+// judgeAsymmetric: replies leave by another interface than requests arrive on,
+// or the reverse-path filter drops the requests.
+func judgeAsymmetric(v *View) []Verdict {
+	var out []Verdict
+	for _, l := range v.Legs {
+		if l.Used == fact.No || !v.Here(l) {
+			continue
+		}
+		for _, it := range v.routes {
+			for _, g := range it.Fact.Groups {
+				if !g.CDN || g.Type != "unicast" || !v.routeOf(g, it, l) || capturedBy(g) != "" && !v.sameForAll(it, g) {
+					continue
+				}
+				if g.InOK == fact.No || g.InIface != "" && g.Iface != "" && g.InIface != g.Iface {
+					out = append(out, v.asymmetric(l, it, g))
+				}
+			}
+		}
+	}
+	return out
+}
+
+func (v *View) asymmetric(l *Leg, it fact.Item[fact.Routes], g fact.RouteGroup) Verdict {
+	fails, keys := v.Fails(l, 522)
+	c := newCase("path.asymmetric-return", l.Subject()).Explains(keys...)
+	worst := originward.Likely
+	if fails.IsNo() && v.EdgeGood().IsYes() {
+		worst = originward.Possible
+	}
+	c.Ask("Does the edge's connect stay unanswered?", fails, worst, originward.Likely)
+	c.Must("Do replies leave by another interface than requests arrive on?",
+		Yes("requests arrive on "+firstOf(g.InIface, "one interface")+", replies leave by "+firstOf(g.Iface, "another"), it.ID))
+	dropped := Unseen(lookCounters)
+	if g.InOK == fact.No {
+		dropped = Yes("the kernel's own look-up refuses packets from there ("+firstOf(g.InErrno, "reverse-path filter")+")", it.ID)
+	} else if n, by := v.growth("IPReversePathFilter"); n > 0 {
+		dropped = Yes("the reverse-path filter drops packets now", by...)
+	}
+	c.Ask("Does the kernel drop such packets?", dropped, originward.Possible, originward.Possible)
+	c.Says("replies leave by another way than requests come",
+		"Requests to "+l.String()+" arrive on "+g.InIface+", and the way back to the edge leads over "+g.Iface+"; the reverse-path filter or the network beyond drops one of them.")
+	f := fix("Send replies back by the interface the request came in on (policy routing), or set the reverse-path filter to loose.",
+		onHost("sysctl -w net.ipv4.conf."+firstOf(g.InIface, "all")+".rp_filter=2", "sysctl -w net.ipv4.conf."+firstOf(g.InIface, "all")+".rp_filter=1"),
+		onHost("ip rule add from "+addrOr(l.Addr())+" table 100 && ip route add default via GATEWAY dev "+g.InIface+" table 100", "ip rule del from "+addrOr(l.Addr())+" table 100"))
+	f.Verify = "ip route get " + addrOr(l.Addr()) + " from " + sampleAddr(g) + " iif " + g.InIface + " answers local, and " + v.diagnoseAgain()
+	return c.Fix(f).Done()
+}
+
+// growth is how much a kernel counter grew between the two readings.
+func (v *View) growth(names ...string) (n uint64, by []string) {
+	for _, it := range v.counters {
+		for _, k := range names {
+			if g := it.Fact.Growth[k]; g > 0 {
+				n += g
+				by = addIDs(by, []string{it.ID})
+			}
+		}
+	}
+	return n, by
+}
