@@ -147,18 +147,10 @@ type Endpoint struct {
 // Target is the endpoint's target.
 func (e *Endpoint) Target() Target { return e.target }
 
-// freshFor is how long after its last exchange a connection is taken for alive
-// without asking the kernel. A request that may be replayed does not need to ask.
-const freshFor = time.Second
-
 // Get returns an idle connection that is still alive, or dials. tr may be nil.
 func (e *Endpoint) Get(ctx context.Context, tr *Trace) (*Conn, *originward.Fault) {
-	return e.get(ctx, tr, false)
-}
-
-func (e *Endpoint) get(ctx context.Context, tr *Trace, replayable bool) (*Conn, *originward.Fault) {
 	for {
-		if c := e.take(replayable); c != nil {
+		if c := e.take(); c != nil {
 			return c, nil
 		}
 		wait, done := e.queue()
@@ -217,7 +209,7 @@ func (e *Endpoint) dial(ctx context.Context, tr *Trace) (*Conn, *originward.Faul
 // conn.Release or conn.Close. With a fault conn is nil when none was established;
 // otherwise it is closed and only tells about itself.
 func (e *Endpoint) Do(ctx context.Context, req *Request, tr *Trace) (*Conn, *http1.ResponseHead, *originward.Fault) {
-	c, f := e.get(ctx, tr, req.Replayable)
+	c, f := e.Get(ctx, tr)
 	if f != nil {
 		return c, nil, f
 	}
@@ -253,36 +245,38 @@ func (c *Conn) diedUnused(f *originward.Fault) bool {
 	return false
 }
 
-// take returns an idle connection, nil when there is none.
-func (e *Endpoint) take(replayable bool) *Conn {
+// take returns an idle connection, nil when there is none. Each is looked at first:
+// it may have been closed, and bytes that nobody asked for would be read as the
+// answer to the next request.
+func (e *Endpoint) take() *Conn {
 	for {
-		c, stale := e.pop()
+		c := e.pop()
 		if c == nil {
 			return nil
 		}
-		if replayable && !stale || c.s2 != nil || c.alive() {
+		if c.s2 != nil || c.alive() {
 			c.reused = true
 			return c
 		}
-		_ = c.Close() // the origin has closed it, or has sent what nobody asked for
+		_ = c.Close()
 	}
 }
 
-// pop takes the newest idle connection; stale tells that it idled for long.
-func (e *Endpoint) pop() (c *Conn, stale bool) {
+// pop takes a place on an HTTP/2 session, or the newest idle connection.
+func (e *Endpoint) pop() *Conn {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if c := e.openStreamLocked(); c != nil {
-		return c, false
+		return c
 	}
 	n := len(e.idle)
 	if n == 0 {
-		return nil, false
+		return nil
 	}
-	c = e.idle[n-1]
+	c := e.idle[n-1]
 	e.idle[n-1] = nil
 	e.idle = e.idle[:n-1]
-	return c, time.Since(c.freeAt) > freshFor
+	return c
 }
 
 // put keeps an idle connection.

@@ -150,7 +150,8 @@ func (c *Conn) Release() {
 		_ = c.Close() // never used
 		return
 	}
-	if !c.keep || c.slot == nil || !c.reader.Body().Done() || c.reader.CheckIdle() != nil {
+	c.body.unwatch()
+	if c.slot == nil || !c.clean() {
 		_ = c.Close()
 		return
 	}
@@ -170,6 +171,11 @@ func (c *Conn) Close() error {
 	// The socket itself is closed, without TLS's farewell: that would write, and could
 	// block behind a write in progress. An origin sees an end of connection either way.
 	return c.wire.TCPConn.Close()
+}
+
+// clean tells that the exchange has ended as a whole and nothing lies behind it.
+func (c *Conn) clean() bool {
+	return c.keep && c.reader.Body().Done() && c.reader.Buffered() == 0
 }
 
 // alive tells whether an idle connection can be used.

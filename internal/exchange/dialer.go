@@ -71,17 +71,18 @@ func (d *Dialer) connect(ctx context.Context, t Target) (*wire, *originward.Faul
 			Enable: true, Idle: p.KeepIdle, Interval: p.KeepInterval, Count: p.KeepCount,
 		},
 	}
-	var local netip.AddrPort
 	if t.Source.IsValid() {
-		local = netip.AddrPortFrom(t.Source, 0)
+		nd.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(t.Source, 0))
 	}
-	tcp, err := nd.DialTCP(ctx, "tcp", local, t.Addr)
+	// An address needs no look-up, so this stays in the calling goroutine. (DialTCP would
+	// bind, and so take a local port for every connection, even without a source.)
+	nc, err := nd.DialContext(ctx, "tcp", t.Addr.String())
 	if err != nil {
 		return nil, connectFault(err, t, time.Since(start))
 	}
-	w, err := newWire(tcp, p)
+	w, err := newWire(nc.(*net.TCPConn), p)
 	if err != nil {
-		return nil, fault(StepConnect, originward.ProxyInternalError, errors.Join(err, tcp.Close()))
+		return nil, fault(StepConnect, originward.ProxyInternalError, errors.Join(err, nc.Close()))
 	}
 	return w, nil
 }

@@ -119,8 +119,7 @@ func (c *Conn) roundTrip2(ctx context.Context, req *Request, tr *Trace) (*http1.
 		tr.Fail(stepOf(f, StepWrite))
 		return nil, f
 	}
-	s.trace(tr)
-	if s.wrote.Load() == 0 { // the answer overtook the end of the request
+	if !s.trace(tr) { // the answer overtook the end of the request
 		tr.Next(StepWrite, StepFirstByte)
 	}
 	tr.Next(StepFirstByte, StepHeaders)
@@ -146,13 +145,17 @@ func (c *Conn) roundTrip2(ctx context.Context, req *Request, tr *Trace) (*http1.
 	return head, nil
 }
 
-// trace copies the moment at which package http2 had written the request.
-func (s *stream2) trace(tr *Trace) {
+// trace copies the moment at which package http2 had written the request; false
+// when it has not.
+func (s *stream2) trace(tr *Trace) bool {
 	at := s.wrote.Load()
-	if tr == nil || at == 0 {
-		return
+	if at == 0 {
+		return false
 	}
-	tr.nextAt(StepWrite, StepFirstByte, s.start.Add(time.Duration(at)))
+	if tr != nil {
+		tr.nextAt(StepWrite, StepFirstByte, s.start.Add(time.Duration(at)))
+	}
+	return true
 }
 
 func framing2(res *http.Response, method string) http1.Framing {

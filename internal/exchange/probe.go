@@ -169,7 +169,7 @@ func (c *Conn) renew() bool {
 		return !c.s2.over()
 	}
 	c.body.unwatch()
-	if !c.keep || !c.reader.Body().Done() || c.reader.CheckIdle() != nil {
+	if !c.clean() {
 		return false
 	}
 	c.reader.Release()
