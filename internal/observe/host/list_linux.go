@@ -9,6 +9,7 @@ import (
 	"github.com/originward/originward/internal/observe/host/counters"
 	"github.com/originward/originward/internal/observe/host/ifaces"
 	"github.com/originward/originward/internal/observe/host/load"
+	"github.com/originward/originward/internal/observe/host/logs"
 	"github.com/originward/originward/internal/observe/host/loopback"
 	"github.com/originward/originward/internal/observe/host/packetfilter"
 	"github.com/originward/originward/internal/observe/host/procs"
@@ -31,6 +32,7 @@ func collectors() []collect.Collector {
 		webconfig.Collector(configs),
 		containers.Collector(),
 		loopback.Collector(),
+		logs.Collector(configs),
 		load.Collector(),
 		clock.Collector(),
 	}

@@ -1,0 +1,121 @@
+package logs
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/originward/originward/fact"
+	"github.com/originward/originward/internal/observe/host/rootfs"
+)
+
+// file is one log file to read.
+type file struct {
+	fs      rootfs.FS
+	name    string
+	program string // nginx, apache …
+	access  bool   // an access log
+}
+
+// Window is the stretch of time that is looked at.
+type Window struct {
+	From, To time.Time
+	Local    *time.Location // of times that name no zone
+}
+
+// Has reports whether a moment lies in the window.
+func (w Window) Has(t time.Time) bool {
+	return !t.IsZero() && !t.Before(w.From) && !t.After(w.To)
+}
+
+// States of a log that was looked for.
+const (
+	stateRead       = "read"
+	stateMissing    = "missing"
+	stateRotated    = "rotated"
+	stateUnreadable = "unreadable"
+	stateEmpty      = "empty_window"
+)
+
+// read counts the lines of the window, and those of the file before it where
+// the window began before the last rotation.
+func (f file) read(w Window, t *tally) fact.LogSource {
+	s, first := f.one(f.name, w, t)
+	if s.State == stateUnreadable || s.State == stateMissing {
+		return s
+	}
+	if first.IsZero() || first.After(w.From) {
+		old, _ := f.one(f.name+".1", w, t)
+		switch {
+		case old.State == stateRead:
+			s.State, s.Lines = stateRead, s.Lines+old.Lines
+		case old.State == stateMissing && f.compressed():
+			if s.Lines == 0 {
+				s.State = stateRotated
+			}
+			s.Why = "what was logged before the last rotation is compressed and was not read"
+		}
+	}
+	return s
+}
+
+func (f file) compressed() bool {
+	names, err := f.fs.Glob(f.name + "*.gz")
+	return err == nil && len(names) > 0
+}
+
+func (f file) one(name string, w Window, t *tally) (s fact.LogSource, first time.Time) {
+	s = fact.LogSource{Name: f.name, State: stateRead}
+	r, err := f.fs.Open(name)
+	if err != nil {
+		s.State, s.Why = stateUnreadable, err.Error()
+		if errors.Is(err, fs.ErrNotExist) {
+			s.State = stateMissing
+		}
+		return s, first
+	}
+	defer r.Close()
+	in, err := openReader(r, clock{loc: w.Local, now: w.To})
+	if err != nil {
+		s.State, s.Why = stateUnreadable, err.Error()
+		return s, first
+	}
+	first, _ = in.at(0)
+	start, end, cut := in.window(w.From, w.To)
+	in.lines(start, end, func(at time.Time, line []byte) bool {
+		if w.Has(at) {
+			s.Lines++
+			f.line(at, line, t)
+		}
+		return true
+	})
+	switch {
+	case s.Lines == 0:
+		s.State = stateEmpty
+	case cut:
+		s.Why = fmt.Sprintf("only the newest %d MiB of the window were read", maxWindow>>20)
+	}
+	return s, first
+}
+
+func (f file) line(at time.Time, line []byte, t *tally) {
+	if f.access {
+		if a, ok := parseAccess(line); ok {
+			m := match{kind: a.kind(), client: a.client, status: a.status, target: a.target}
+			t.add(f.name, f.program, at, m, a.ray, string(line))
+			return
+		}
+	}
+	program := f.program
+	if program == "syslog" {
+		program = syslogProgram(string(line))
+	}
+	if program == "kernel" {
+		kernelLine(f.name, at, string(line), t, nil)
+		return
+	}
+	if m, ok := classify(program, string(line)); ok {
+		t.add(f.name, program, at, m, "", string(line))
+	}
+}
