@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 
+	"github.com/originward/originward/internal/observe/host/bans"
 	"github.com/originward/originward/internal/observe/host/clock"
 	"github.com/originward/originward/internal/observe/host/collect"
 	"github.com/originward/originward/internal/observe/host/containers"
@@ -30,6 +31,7 @@ func collectors() []collect.Collector {
 		packetfilter.Collector(),
 		services.Collector(),
 		webconfig.Collector(configs),
+		bans.Collector(configs),
 		containers.Collector(),
 		loopback.Collector(),
 		logs.Collector(configs),
