@@ -1,7 +1,6 @@
 package fact
 
 import (
-	"net"
 	"net/url"
 	"strings"
 )
@@ -33,10 +32,8 @@ func SameOnHTTPS(x Exchange) bool {
 
 // hostname is the host of a Host field, without its port.
 func hostname(host string) string {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		return h
-	}
-	return strings.Trim(host, "[]")
+	u := url.URL{Host: host}
+	return u.Hostname()
 }
 
 func orSlash(path string) string {

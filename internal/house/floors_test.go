@@ -23,12 +23,14 @@ const floors = `
 2 internal/edge/rules       the rules language, evaluated
 2 internal/firewall          the packet filter's exact answer
 2 internal/netns             network namespaces
+3 internal/dnsask           DNS with its failures kept apart
 3 internal/exchange          the heart: one exchange with an origin
 3 internal/config            the edge's configuration file
 4 internal/observe           questions asked of the world
 4 internal/edge              the visitor's side
 4 internal/preflight         what each SSL mode would answer
 4 internal/causes            the catalogue
+4 internal/compare          a direct exchange beside the edge's answer
 5 internal/edgeapi           the edge's control API
 5 internal/diagnose          what to observe, and explaining it
 6 internal/report            the forms a diagnosis is told in
