@@ -54,13 +54,14 @@ func (v *visit) refuse(number int) { v.page(number, 0) }
 // fail answers a fault with its documented code.
 func (v *visit) fail(f *originward.Fault) {
 	v.fault = f
-	if f.Phase == originward.PhaseRequest && f.Type == originward.HTTPRequestError {
-		// The visitor's own connection failed: there is nobody to answer.
-		v.cut = true
-		v.status = 400
-		return
-	}
 	number := f.Code().Error
+	if f.Phase == originward.PhaseRequest && f.Type == originward.HTTPRequestError {
+		if number = parseStatus(f.Err); number == 0 {
+			// The visitor's own connection failed: there is nobody to answer.
+			v.cut, v.status = true, 400
+			return
+		}
+	}
 	var p *prohibitedError
 	if errors.As(f.Err, &p) {
 		number = p.code

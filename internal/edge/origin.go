@@ -40,12 +40,13 @@ func (v *visit) fromOrigin() {
 			c, h, f = v.attempt(ctx, next, altHost, turn)
 		}
 	}
-	v.body = nil
 	if f != nil {
+		v.upload.settle(v.interrupt)
 		v.fail(f)
 		return
 	}
 	v.respond(c, h)
+	v.upload.settle(v.interrupt)
 }
 
 // again tells that the request can be sent to another address: nothing of it has

@@ -127,12 +127,14 @@ func TestBodies(t *testing.T) {
 func TestReuse(t *testing.T) {
 	var conns atomic.Int32
 	e, o, _ := hosts()
-	ap, s := origin(t, o, 0, echo)
-	s.ConnState = func(_ net.Conn, st http.ConnState) {
+	l, ap := listen(t, o, 0)
+	s := &http.Server{Handler: http.HandlerFunc(echo), ConnState: func(_ net.Conn, st http.ConnState) {
 		if st == http.StateNew {
 			conns.Add(1)
 		}
-	}
+	}}
+	go s.Serve(l) //nolint:errcheck // ends with the test
+	defer s.Close()
 	w := start(t, fmt.Sprintf("listen: {http: ['%s:%d']}\nzones: [%s]", e, ap.Port(), siteZone("full", o)))
 	c := w.client(false)
 	visitors := 0

@@ -1,7 +1,9 @@
 package edge
 
 import (
+	"errors"
 	"io"
+	"sync"
 
 	"github.com/originward/originward/internal/http1"
 )
@@ -79,8 +81,19 @@ type respond1 struct {
 	chunks http1.ChunkWriter
 	close  bool // the connection ends with this response
 	keep   bool // the request allows another one after it
-	began  bool // something of the final response has been written
+
+	mu    sync.Mutex
+	began bool // the final response has begun; guarded by mu until then
 }
+
+// begin marks the beginning of the final response: no interim one may follow.
+func (r *respond1) begin() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.began = true
+}
+
+var errAnswered = errors.New("the final response has begun")
 
 // proceed is the edge's own 100 (Continue): a visitor that asked for it gets it when
 // its body is wanted; an origin's is for the edge only.
@@ -90,6 +103,12 @@ var proceed = &http1.ResponseHead{Status: 100}
 func (r *respond1) interim(h *http1.ResponseHead) error {
 	if r.v.proto == http10 || h.Status == 100 && h != proceed {
 		return nil
+	}
+	// The 100 may be asked for beside an exchange that has just been answered.
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.began {
+		return errAnswered
 	}
 	b := http1.AppendStatusLine(r.buf[:0], h.Status, h.Reason)
 	b = http1.AppendFields(b, h.Fields)
@@ -101,7 +120,7 @@ func (r *respond1) interim(h *http1.ResponseHead) error {
 
 // ends decides whether the connection can carry another request.
 func (r *respond1) ends(untilClose bool) bool {
-	r.close = untilClose || !r.keep || r.c.edge.draining.Load() || !r.c.reader.Body().Done()
+	r.close = untilClose || !r.keep || r.c.edge.draining.Load() || !r.v.upload.settled() || !r.c.reader.Body().Done()
 	return r.close
 }
 
@@ -119,6 +138,7 @@ func (r *respond1) connectionLine(b []byte, untilClose bool) []byte {
 func (r *respond1) forward(h *http1.ResponseHead, c *content) error {
 	v := r.v
 	f := c.framing()
+	r.begin()
 	b := http1.AppendStatusLine(r.buf[:0], h.Status, h.Reason)
 	b = v.responseFields(b, h, c.decoded)
 	chunked := f.Kind == http1.ChunkedBody || f.Kind == http1.UntilCloseBody
@@ -134,7 +154,7 @@ func (r *respond1) forward(h *http1.ResponseHead, c *content) error {
 		b = r.connectionLine(v.edgeLines(b, true), false)
 	}
 	b = http1.AppendEnd(b)
-	r.buf, r.began = b, true
+	r.buf = b
 	switch {
 	case chunked && v.proto != http10:
 		return r.sendChunks(b, c)
@@ -223,6 +243,7 @@ func (r *respond1) eachPiece(c *content, write func([]byte) error) error {
 // own sends an answer of the edge's own.
 func (r *respond1) own(a *answerHead, body []byte) error {
 	v := r.v
+	r.begin()
 	b := http1.AppendStatusLine(r.buf[:0], a.status, nil)
 	b = append(b, v.edge.date.at(v.began)...)
 	for _, f := range a.fields {
@@ -236,7 +257,7 @@ func (r *respond1) own(a *answerHead, body []byte) error {
 		b = append(b, body...)
 		v.sent += int64(len(body))
 	}
-	r.buf, r.began = b, true
+	r.buf = b
 	_, err := r.c.w.Write(b)
 	return err
 }

@@ -92,6 +92,7 @@ func TestEgress(t *testing.T) {
 	for range 6 {
 		w.get("http://shop.example/")
 	}
+	w.last(6)
 	mu.Lock()
 	defer mu.Unlock()
 	if len(seen) != 3 || seen["127.88.0.1"] != 2 {
@@ -158,6 +159,7 @@ zones:
 			t.Errorf("Retry-After is %q", r.Header.Get("Retry-After"))
 		}
 	}
+	w.last(10)
 	recs := w.record(Filter{Host: "limited.shop.example"})
 	if i := slices.IndexFunc(recs, func(x factExchange) bool { return x.Rule == "slow" && x.Code == 429 }); i < 0 {
 		t.Errorf("no record names the rule: %+v", recs)

@@ -22,7 +22,8 @@ func (v *visit) switchProtocols(conn *exchange.Conn, h *http1.ResponseHead) {
 		v.fail(&originward.Fault{Phase: originward.PhaseHeaders, Type: originward.HTTPProtocolError, Err: errUnasked})
 		return
 	}
-	r.keep, r.began, r.close = false, true, true
+	r.begin()
+	r.keep, r.close = false, true
 	b := http1.AppendStatusLine(r.buf[:0], 101, h.Reason)
 	b = v.responseFields(b, h, false)
 	b = v.edgeLines(b, false)

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io"
 	"os"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/originward/originward/internal/http1"
@@ -13,21 +15,34 @@ import (
 // its head. What is larger is streamed.
 const withHead = 16 << 10
 
-// upload passes a request's body on.
+// upload passes a request's body on. Towards an HTTP/2 origin it runs beside the
+// goroutine of the visitor, and may still run when the response has come.
 type upload struct {
 	v       *visit
-	any     bool  // the request has a body
-	all     bool  // all of it stands behind the head
-	begun   bool  // more was taken from the visitor than stands behind the head
-	read    int64 // content bytes taken from the visitor
+	any     bool // the request has a body
+	all     bool // all of it stands behind the head
 	chunked bool
-	chunks  http1.ChunkWriter
+	begun   atomic.Bool // more is taken from the visitor than stands behind the head
+	over    atomic.Bool // and that has ended
+	dropped atomic.Bool // nobody wants the rest
+
+	mu     sync.Mutex // held while more is taken
+	read   int64      // content bytes taken from the visitor; guarded by mu
+	chunks http1.ChunkWriter
+}
+
+// reset makes the upload ready for the next request.
+func (u *upload) reset() {
+	u.v, u.any, u.all, u.chunked, u.read = nil, false, false, false, 0
+	u.begun.Store(false)
+	u.over.Store(false)
+	u.dropped.Store(false)
 }
 
 // begin looks at the body; a small one that has arrived is put behind the head.
 func (u *upload) begin(v *visit) {
 	f := v.body.Framing()
-	u.v, u.all, u.begun, u.read = v, false, false, 0
+	u.v = v
 	u.chunked = f.Kind == http1.ChunkedBody
 	u.any = u.chunked || f.Kind == http1.LengthBody && f.Length > 0
 	b, ok := v.body.(*http1.Body)
@@ -43,14 +58,30 @@ func (u *upload) begin(v *visit) {
 }
 
 // untouched tells that the request can be sent to another address as it is.
-func (u *upload) untouched() bool { return !u.begun }
+func (u *upload) untouched() bool { return !u.begun.Load() }
+
+// settled tells that nothing more is taken from the visitor.
+func (u *upload) settled() bool { return !u.begun.Load() || u.over.Load() }
+
+// settle ends an upload that still runs after its exchange has ended: interrupt
+// wakes it from waiting for the visitor.
+func (u *upload) settle(interrupt func()) {
+	if !u.settled() && interrupt != nil {
+		u.dropped.Store(true)
+		interrupt()
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+}
 
 // sendTo writes what follows the head.
 func (u *upload) sendTo(w io.Writer) error {
-	u.begun = true
+	u.begun.Store(true)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	defer u.over.Store(true)
 	v := u.v
 	if v.expect {
-		v.expect = false
 		if err := v.out.interim(proceed); err != nil {
 			return err
 		}
@@ -76,7 +107,7 @@ func (u *upload) copyTo(w io.Writer) error {
 		if err == nil || errors.As(err, &dst) || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return err
 		}
-		if u.v.patience == nil || !u.v.patience.again(n > 0) {
+		if u.dropped.Load() || u.v.patience == nil || !u.v.patience.again(n > 0) {
 			return err
 		}
 	}

@@ -50,8 +50,8 @@ type responder interface {
 	own(a *answerHead, body []byte) error
 }
 
-// visit is one request from its first byte to its record. It is reused by its
-// connection; begin clears it.
+// visit is one request from its first byte to its record. It is reused; begin
+// clears it.
 type visit struct {
 	edge *Edge
 	st   *state
@@ -63,6 +63,25 @@ type visit struct {
 	rayID [20]byte // with the place, as headers show it
 	began time.Time
 
+	request
+	outcome
+
+	buf      []byte // head towards the origin, reused
+	hostBuf  []byte
+	rule     rules.Request
+	trace    exchange.Trace
+	req      exchange.Request
+	upload   upload
+	content  content
+	patience *patience // with a visitor that pauses; nil = none
+	// interrupt wakes a read from the visitor, after which the connection cannot carry
+	// another request; nil = none is needed.
+	interrupt func()
+	bound     bound
+}
+
+// request is what the visitor asked for, and where it leads.
+type request struct {
 	proto     proto
 	method    string
 	authority []byte // Host as sent
@@ -77,18 +96,10 @@ type visit struct {
 
 	zone *zone
 	site *site
-	rule rules.Request
+}
 
-	buf      []byte // head towards the origin, reused
-	hostBuf  []byte
-	trace    exchange.Trace
-	req      exchange.Request
-	upload   upload
-	content  content
-	patience *patience // with a visitor that pauses; nil = none
-	bound    bound
-
-	// What became of it, for log and record.
+// outcome is what became of a request, for log and record.
+type outcome struct {
 	status  int
 	errCode int // number on the edge's page
 	fault   *originward.Fault
@@ -147,9 +158,13 @@ func (i *visitorInfo) scheme() string {
 
 // begin clears what the last request left and names the new one.
 func (v *visit) begin(e *Edge, c *visitorInfo, out responder) {
-	buf, hostBuf, logged, content, chunks, bound := v.buf[:0], v.hostBuf[:0], v.logged[:0], v.content.buf, v.upload.chunks, v.bound
-	*v = visit{edge: e, conn: c, out: out, ctx: context.Background(), buf: buf, hostBuf: hostBuf, logged: logged, bound: bound}
-	v.content.buf, v.upload.chunks = content, chunks
+	v.request, v.outcome = request{}, outcome{logged: v.logged[:0]}
+	v.edge, v.conn, v.out, v.ctx = e, c, out, context.Background()
+	v.trace = exchange.Trace{}
+	v.req = exchange.Request{}
+	v.content = content{buf: v.content.buf}
+	v.upload.reset()
+	v.patience, v.interrupt = nil, nil
 	v.st = e.state.Load()
 	v.began = time.Now()
 	v.ray = ray.New()

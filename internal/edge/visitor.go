@@ -37,6 +37,7 @@ type timerSet struct{ client, header time.Duration }
 // visits are reused by all connections, so that idle ones hold none.
 var visits = sync.Pool{New: func() any { return &pooledVisit{visit: newVisit()} }}
 
+// pooledVisit is a visit of HTTP/1 with what belongs to it.
 type pooledVisit struct {
 	visit    *visit
 	respond  respond1
@@ -197,10 +198,13 @@ func (c *visitor) one() bool {
 	c.fill(v, head)
 	r.keep = head.KeepAlive
 	p.patience = patience{set: c.setRead, limit: c.timers.header}
-	v.patience = &p.patience
+	v.patience, v.interrupt = &p.patience, c.interruptRead
 	v.serve()
 	return c.after(v, r)
 }
+
+// interruptRead makes the read under way fail.
+func (c *visitor) interruptRead() { _ = c.tcp.SetReadDeadline(longAgo) }
 
 // readHead reads a request's head within the timer for heads.
 func (c *visitor) readHead(began time.Time) (*http1.RequestHead, error) {

@@ -46,6 +46,7 @@ func (c *visitor) stream(w http.ResponseWriter, req *http.Request) {
 	out := &respond2{v: v, w: w}
 	v.begin(c.edge, &c.info, out)
 	v.ctx = req.Context()
+	v.interrupt = func() { _ = req.Body.Close() } // never fails for a server's request
 	if err := v.fill2(req); err != nil {
 		v.proto, v.method, v.head = http2x, req.Method, &http1.Head{}
 		v.badRequest(400, err)
