@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/originward/originward"
 	"github.com/originward/originward/fact"
 	"github.com/originward/originward/internal/cdn"
 	"github.com/originward/originward/internal/escape"
@@ -39,6 +40,9 @@ func (r *run) visit(ctx context.Context, v visitSpec) fact.EdgeAnswer {
 	been := []string{at.key(jar)}
 	for {
 		s := r.hop(ctx, v, at, jar)
+		if len(a.Redirects) > 0 && v.edge.elsewhere(at, v) && s.failure != nil && s.failure.Phase == originward.PhaseConnect {
+			return a // the edge's port for this scheme is not known: nothing is wrong with it
+		}
 		r.fill(&a, s, at, v)
 		a.MS += float64(s.took.Microseconds()) / 1000
 		next, ok := r.follow(at, s)
@@ -169,6 +173,12 @@ func (e Edge) portFor(t target, v visitSpec) uint16 {
 		return e.Port
 	}
 	return t.port
+}
+
+// elsewhere reports that the user named the edge's port and the URL needs
+// another one.
+func (e Edge) elsewhere(t target, v visitSpec) bool {
+	return e.Port != 0 && e.portFor(t, v) != e.Port
 }
 
 // addCookies puts the pairs into a Cookie field; a name that is set again has

@@ -158,6 +158,34 @@ func TestRedirects(t *testing.T) {
 	}
 }
 
+// A port that the user names without a scheme is asked what it speaks.
+func TestPortWithoutScheme(t *testing.T) {
+	es, ms := Observe(t.Context(), Ask{Host: host, Visits: 1, Edges: plain(t, edge(page(521)))})
+	check(t, es, ms)
+	if a := answers(es); len(a) != 1 || a[0].Scheme != "http" || a[0].Status != 521 {
+		t.Errorf("%+v", a)
+	}
+	s := httptest.NewUnstartedServer(edge(page(521)))
+	s.StartTLS()
+	es, ms = Observe(t.Context(), Ask{Host: host, Visits: 1, Edges: door(t, s)})
+	check(t, es, ms)
+	if a := answers(es); len(a) != 1 || a[0].Scheme != "https" || a[0].Status != 521 {
+		t.Errorf("%+v", a)
+	}
+}
+
+// A redirect to https leads to a port of the edge that the user did not name:
+// that nothing answers there says nothing about the edge.
+func TestRedirectToUnknownPort(t *testing.T) {
+	es, ms := Observe(t.Context(), Ask{Host: host, Scheme: "http", Visits: 1, Edges: plain(t, edge(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "https://"+host+"/", http.StatusMovedPermanently)
+	}))})
+	check(t, es, ms)
+	if a := answers(es); len(a) != 1 || a[0].Failure != nil || a[0].Status != 301 || len(a[0].Redirects) != 1 || a[0].RedirLoop != fact.Unknown {
+		t.Errorf("%+v", a)
+	}
+}
+
 func TestRedirectLoop(t *testing.T) {
 	s := httptest.NewUnstartedServer(edge(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Location", "https://"+r.Host+r.URL.Path)

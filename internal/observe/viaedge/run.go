@@ -50,6 +50,7 @@ type edgeDoor struct {
 	scheme string
 	port   uint16
 	sure   bool // an edge for certain: by its range, or because the user says so
+	guess  bool // the scheme is a guess: https until the port speaks plain HTTP
 	times  int  // visits planned at first
 
 	mu      sync.Mutex // guards answers
@@ -118,13 +119,40 @@ func (r *run) plan(ctx context.Context) {
 			continue
 		}
 		id, _ := cdn.Lookup(e.Addr)
-		for _, scheme := range r.ask.schemes() {
-			d := &edgeDoor{edge: e, scheme: scheme, port: r.ask.portOf(scheme), sure: sure || id != "", times: 1}
+		schemes, guess := r.ask.schemes(), false
+		if e.Port != 0 && r.ask.Scheme == "" {
+			schemes, guess = schemesAt(e.Port)
+		}
+		for _, scheme := range schemes {
+			d := &edgeDoor{edge: e, scheme: scheme, port: r.ask.portOf(scheme), sure: sure || id != "", guess: guess, times: 1}
 			if count[f] == 1 {
 				d.times = r.ask.Visits
 			}
 			r.doors = append(r.doors, d)
 		}
+	}
+}
+
+// schemesAt is what is spoken on a port that the user named without a scheme.
+func schemesAt(port uint16) (schemes []string, guess bool) {
+	switch {
+	case cdn.PortSupported(cdn.Cloudflare, "http", port) == fact.Yes:
+		return []string{"http"}, false
+	case cdn.PortSupported(cdn.Cloudflare, "https", port) == fact.Yes:
+		return []string{"https"}, false
+	}
+	return []string{"https"}, true
+}
+
+// settle ends a guess: a port that answers a handshake with plain HTTP speaks
+// that.
+func (r *run) settle(ctx context.Context, d *edgeDoor) {
+	if !d.guess {
+		return
+	}
+	a := r.visit(ctx, visitSpec{edge: d.edge, scheme: d.scheme, port: d.port, path: r.ask.Path})
+	if a.Failure != nil && a.Failure.NotTLS {
+		d.scheme, d.port = "http", r.ask.portOf("http")
 	}
 }
 
@@ -134,6 +162,7 @@ const slow = 900 * time.Millisecond
 
 // first does the planned visits of a door at once, and what should follow them.
 func (r *run) first(ctx context.Context, d *edgeDoor) {
+	r.settle(ctx, d)
 	var wg sync.WaitGroup
 	answered := make(chan struct{})
 	for i := range d.times {
