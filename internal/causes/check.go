@@ -95,6 +95,7 @@ type Verdict struct {
 	Checks  []Check
 	Explain []string // keys of the observed failures that it would explain
 	Vague   bool     // a catch-all: gives way to any named cause of the same failure
+	Settled bool     // what it would explain is explained by something proved: not listed
 	Lowered []string // what lowered the standing after judging, in words
 }
 

@@ -225,3 +225,15 @@ func (v *View) EdgeGood() Ans {
 	}
 	return a
 }
+
+// FailedVisits counts visits that got no answer of the edge at all, though the
+// observer's own network is in order.
+func (v *View) FailedVisits() int {
+	n := 0
+	for _, a := range v.answers {
+		if a.Fact.Status == 0 && a.Fact.Failure != nil && !v.ownNetwork(originward.FamilyOf(a.Fact.Target.Addr())).IsNo() {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,142 @@
+package diagnose
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/originward/originward"
+	"github.com/originward/originward/internal/causes"
+)
+
+// settle lowers what the evidence as a whole does not carry.
+func (e *explained) settle() {
+	for i := range e.verdicts {
+		e.needs(&e.verdicts[i])
+		e.latent(&e.verdicts[i])
+	}
+	e.giveWay()
+	e.settled()
+}
+
+// needs caps a proof that lacks evidence of a vantage on which the cause is
+// decided. Judges ask for it too; this makes it certain.
+func (e *explained) needs(v *causes.Verdict) {
+	if v.Standing != originward.Proved {
+		return
+	}
+	c, _ := causes.Find(v.Cause)
+	for _, n := range c.Needs {
+		if e.has(v.For, n.Any) {
+			continue
+		}
+		v.Lower(originward.Likely, "no evidence from "+vantages(n.Any)+" speaks for it, and without it the cause is not proved")
+		if v.Next == nil {
+			v.Next = &originward.Next{Observe: n.Any[0], Question: n.Question, How: n.How}
+		}
+	}
+}
+
+// has reports whether one of the ids is evidence of one of the vantages.
+func (e *explained) has(ids []string, vs []originward.Vantage) bool {
+	for i := range e.b.Evidence {
+		x := &e.b.Evidence[i]
+		if slices.Contains(vs, x.Vantage) && slices.Contains(ids, x.ID) {
+			return true
+		}
+	}
+	return false
+}
+
+func vantages(vs []originward.Vantage) string {
+	var s []string
+	for _, v := range vs {
+		s = append(s, string(v))
+	}
+	return strings.Join(s, " or ")
+}
+
+// latent caps a cause that explains nothing of what was seen to fail. On a
+// site that answers it is a weakness, no cause.
+func (e *explained) latent(v *causes.Verdict) {
+	if len(v.Explain) > 0 {
+		return
+	}
+	switch {
+	case e.status == originward.StatusUnknown:
+		v.Lower(originward.Likely, "no failure was observed")
+	case e.status == originward.StatusHealthy:
+		v.Lower(originward.Possible, "the site answers: it does no harm now")
+	default:
+		v.Lower(originward.Possible, "it does not explain what fails")
+	}
+}
+
+// giveWay lowers what another verdict explains better: a likely cause whose
+// failures are all explained by proved ones, and a catch-all beside anything
+// named.
+func (e *explained) giveWay() {
+	for i := range e.verdicts {
+		v := &e.verdicts[i]
+		if v.Standing != originward.Likely || len(v.Explain) == 0 {
+			continue
+		}
+		for _, k := range v.Explain {
+			if by := e.explainer(*v, k, originward.Proved); by == "" {
+				goto vague
+			}
+		}
+		v.Lower(originward.Possible, "what it would explain is explained by what is proved")
+		continue
+	vague:
+		if v.Vague {
+			if by := e.better(*v); by != "" {
+				v.Lower(originward.Possible, string(by)+" explains the same failure more exactly")
+			}
+		}
+	}
+}
+
+// explainer is a cause of at least the standing that explains a failure and is
+// no consequence of v: what v itself may have brought about does not make it
+// superfluous.
+func (e *explained) explainer(v causes.Verdict, key string, at originward.Standing) originward.CauseID {
+	for _, o := range e.verdicts {
+		if o.Cause == v.Cause || o.Standing.Rank() > at.Rank() || !slices.Contains(o.Explain, key) || follows(o.Cause, v.Cause) {
+			continue
+		}
+		return o.Cause
+	}
+	return ""
+}
+
+// better is a named cause that is no catch-all and explains one of the same
+// failures.
+func (e *explained) better(v causes.Verdict) originward.CauseID {
+	for _, o := range e.verdicts {
+		if o.Cause == v.Cause || !o.Standing.Named() || o.Vague && o.Standing.Rank() >= v.Standing.Rank() {
+			continue
+		}
+		if slices.ContainsFunc(v.Explain, func(k string) bool { return slices.Contains(o.Explain, k) }) {
+			return o.Cause
+		}
+	}
+	return ""
+}
+
+// settled marks the possible causes of failures that are explained: they are
+// not listed, and stay in the trace.
+func (e *explained) settled() {
+	for i := range e.verdicts {
+		v := &e.verdicts[i]
+		if v.Standing != originward.Possible || len(v.Explain) == 0 {
+			continue
+		}
+		v.Settled = true
+		for _, k := range v.Explain {
+			if e.explainer(*v, k, originward.Proved) == "" {
+				v.Settled = false
+				break
+			}
+		}
+	}
+}
