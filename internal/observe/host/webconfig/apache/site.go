@@ -43,7 +43,7 @@ func (r *reader) site(h *node) fact.Site {
 		}
 	}
 	s.Listens = r.siteListens(h)
-	s.Cert, s.Key = r.path(h, "sslcertificatefile"), r.path(h, "sslcertificatekeyfile")
+	r.certs(h, &s)
 	if n := r.last(h, "sslprotocol"); n != nil {
 		s.Protocols = n.args
 	}
@@ -65,6 +65,30 @@ func (r *reader) site(h *node) fact.Site {
 	r.redirect(h, &s)
 	s.Refuses = r.refusals(h, &s)
 	return s
+}
+
+// certs are the certificates of a host: one of each key type.
+func (r *reader) certs(h *node, s *fact.Site) {
+	list := func(name string) []*node {
+		if own := h.own(name); len(own) > 0 {
+			return own
+		}
+		return r.main.own(name)
+	}
+	keys := list("sslcertificatekeyfile")
+	for i, n := range list("sslcertificatefile") {
+		p := fact.CertPair{Cert: conf.Show(conf.Abs(n.arg(0), r.root))}
+		if i < len(keys) {
+			p.Key = conf.Show(conf.Abs(keys[i].arg(0), r.root))
+		} else {
+			p.Key = p.Cert // the key may stand in the same file
+		}
+		if i == 0 {
+			s.Cert, s.Key = p.Cert, p.Key
+		} else {
+			s.MoreCerts = append(s.MoreCerts, p)
+		}
+	}
 }
 
 // hostOf takes scheme and port off a ServerName.

@@ -196,10 +196,7 @@ func (r *reader) mode(s *section) string {
 func (r *reader) bind(s *section, l line, site *fact.Site) []fact.Listen {
 	tls := l.has("ssl")
 	if tls {
-		if v, ok := l.after("crt"); ok && site.Cert == "" {
-			site.Cert = conf.Show(conf.Abs(v, r.crtBase))
-			site.Key = site.Cert
-		}
+		r.certs(l, site)
 		if v, ok := l.after("verify"); ok && v != "none" {
 			site.ClientCert = map[string]string{"required": "on", "optional": "optional"}[v]
 			ca, _ := l.after("ca-file")
@@ -228,6 +225,29 @@ func (r *reader) bind(s *section, l line, site *fact.Site) []fact.Listen {
 		})
 	}
 	return out
+}
+
+// certs are the crt files of a bind line: files that hold certificate and key,
+// or directories of such.
+func (r *reader) certs(l line, site *fact.Site) {
+	for i, w := range l.words {
+		if w != "crt" {
+			continue
+		}
+		path := conf.Abs(l.word(i+1), orDefault(r.crtBase, r.src.Prefix))
+		files := []string{path}
+		if fi, err := r.FS.Stat(path); err == nil && fi.IsDir() {
+			files = r.Glob(filepath.Join(path, "*"), l.place())
+		}
+		for _, f := range files {
+			p := fact.CertPair{Cert: conf.Show(f), Key: conf.Show(f)}
+			if site.Cert == "" {
+				site.Cert, site.Key = p.Cert, p.Key
+			} else if len(site.MoreCerts) < maxEntries {
+				site.MoreCerts = append(site.MoreCerts, p)
+			}
+		}
+	}
 }
 
 func address(s string) (string, uint16) {

@@ -32,12 +32,7 @@ func (r *reader) site(s *scope) fact.Site {
 			site.Names = append(site.Names, conf.Show(a))
 		}
 	}
-	if n := s.last("ssl_certificate"); n != nil {
-		site.Cert = r.certPath(n.arg(0))
-	}
-	if n := s.last("ssl_certificate_key"); n != nil {
-		site.Key = r.certPath(n.arg(0))
-	}
+	r.certs(s, &site)
 	if n := s.last("ssl_protocols"); n != nil {
 		site.Protocols = n.args
 	}
@@ -64,6 +59,22 @@ func (r *reader) site(s *scope) fact.Site {
 	}
 	site.Refuses = r.refusals(s)
 	return site
+}
+
+// certs are the certificates of a site: nginx takes one of each key type.
+func (r *reader) certs(s *scope, site *fact.Site) {
+	keys := s.all("ssl_certificate_key")
+	for i, n := range s.all("ssl_certificate") {
+		p := fact.CertPair{Cert: r.certPath(n.arg(0))}
+		if i < len(keys) {
+			p.Key = r.certPath(keys[i].arg(0))
+		}
+		if i == 0 {
+			site.Cert, site.Key = p.Cert, p.Key
+		} else {
+			site.MoreCerts = append(site.MoreCerts, p)
+		}
+	}
 }
 
 // certPath is a certificate's file. data: and engine: name none, and a
