@@ -152,6 +152,13 @@ type Site struct {
 	RealIP        *RealIP       `json:"real_ip,omitempty"`       // how this site restores the visitor's address; nil = as WebConfig.RealIP
 	Refuses       []SiteRefusal `json:"refuses,omitempty"`       // edge ranges (or restored visitors) that its address rules refuse
 	UserAuth      Tri           `json:"user_auth,omitempty"`     // asks for a password
+	MoreCerts     []CertPair    `json:"more_certs,omitempty"`    // further certificates of the same site (RSA beside ECDSA, a directory)
+}
+
+// CertPair is a certificate file with the file of its key.
+type CertPair struct {
+	Cert string `json:"cert"`
+	Key  string `json:"key,omitempty"`
 }
 
 // SiteRefusal says which sources the address rules of a site refuse, with the
