@@ -246,6 +246,29 @@ func TestPlainHTTPOnTLSPort(t *testing.T) {
 	}
 }
 
+// A port that the user names without a scheme is asked what it speaks: that it
+// speaks plain HTTP is no failed handshake then.
+func TestPortWithoutScheme(t *testing.T) {
+	plain := httptest.NewServer(http.NotFoundHandler())
+	defer plain.Close()
+	secure := httptest.NewTLSServer(http.NotFoundHandler())
+	defer secure.Close()
+	for want, s := range map[string]*httptest.Server{"http": plain, "https": secure} {
+		ap := netip.MustParseAddrPort(s.Listener.Addr().String())
+		es, ms := Observe(t.Context(), Ask{Host: host, Origins: origin(ap), Servers: []dnsask.Server{zone(t)}})
+		check(t, es, ms)
+		xs := exchangesOf(es)
+		if x, ok := xs[want]; !ok || x.Response == nil {
+			t.Errorf("%s: %+v", want, xs)
+		}
+		for k, x := range xs {
+			if x.Fault != nil {
+				t.Errorf("%s: %s failed: %+v", want, k, x.Fault)
+			}
+		}
+	}
+}
+
 // A handshake that hangs for the site's name alone: the other names are tried
 // while it hangs, and the whole ends in time.
 func TestHangingHandshake(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 type door struct {
 	port   uint16
 	scheme string
+	guess  bool // the scheme is a guess: https until the port speaks plain HTTP
 }
 
 // doors are the ports to look at. Both of the usual ones, whatever the visitor
@@ -21,25 +22,25 @@ func doors(given uint16, a Ask) []door {
 	if given != 0 {
 		return doorsOf(given, a.Scheme)
 	}
-	out := []door{{80, "http"}, {443, "https"}}
+	out := []door{{port: 80, scheme: "http"}, {port: 443, scheme: "https"}}
 	if a.Port != 0 && a.Port != 80 && a.Port != 443 {
 		out = append(out, doorsOf(a.Port, a.Scheme)...)
 	}
 	return out
 }
 
-// doorsOf is how a port is spoken to: as the CDN would, as the user says, or
-// both ways.
+// doorsOf is how a port is spoken to: as the CDN would, as the user says, or as
+// the port itself answers.
 func doorsOf(port uint16, scheme string) []door {
 	switch {
 	case port == 80, cdn.PortSupported(cdn.Cloudflare, "http", port) == fact.Yes:
-		return []door{{port, "http"}}
+		return []door{{port: port, scheme: "http"}}
 	case port == 443, cdn.PortSupported(cdn.Cloudflare, "https", port) == fact.Yes:
-		return []door{{port, "https"}}
+		return []door{{port: port, scheme: "https"}}
 	case scheme != "":
-		return []door{{port, scheme}}
+		return []door{{port: port, scheme: scheme}}
 	}
-	return []door{{port, "http"}, {port, "https"}}
+	return []door{{port: port, scheme: "https", guess: true}}
 }
 
 // known is what the planner may count on.

@@ -16,14 +16,14 @@ func TestDoors(t *testing.T) {
 		ask   Ask
 		want  string
 	}{
-		{0, Ask{}, "[{80 http} {443 https}]"},
-		{0, Ask{Scheme: "https", Port: 443}, "[{80 http} {443 https}]"},
-		{0, Ask{Scheme: "https", Port: 8443}, "[{80 http} {443 https} {8443 https}]"},
-		{0, Ask{Scheme: "https", Port: 9443}, "[{80 http} {443 https} {9443 https}]"},
-		{8443, Ask{}, "[{8443 https}]"},
-		{8080, Ask{Scheme: "https"}, "[{8080 http}]"},
-		{3000, Ask{Scheme: "https"}, "[{3000 https}]"},
-		{3000, Ask{}, "[{3000 http} {3000 https}]"},
+		{0, Ask{}, "[{80 http false} {443 https false}]"},
+		{0, Ask{Scheme: "https", Port: 443}, "[{80 http false} {443 https false}]"},
+		{0, Ask{Scheme: "https", Port: 8443}, "[{80 http false} {443 https false} {8443 https false}]"},
+		{0, Ask{Scheme: "https", Port: 9443}, "[{80 http false} {443 https false} {9443 https false}]"},
+		{8443, Ask{}, "[{8443 https false}]"},
+		{8080, Ask{Scheme: "https"}, "[{8080 http false}]"},
+		{3000, Ask{Scheme: "https"}, "[{3000 https false}]"},
+		{3000, Ask{}, "[{3000 https true}]"},
 	} {
 		if got := fmt.Sprint(doors(tt.given, tt.ask)); got != tt.want {
 			t.Errorf("doors(%d, %+v) = %s, want %s", tt.given, tt.ask, got, tt.want)

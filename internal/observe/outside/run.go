@@ -105,7 +105,12 @@ const enough = 200 * time.Millisecond
 // door does the plain exchange with one port and what should follow it.
 func (r *run) door(ctx context.Context, g goal, d door) {
 	first := make(chan fact.Exchange, 1)
-	r.wg.Go(func() { first <- r.probe(ctx, r.spec(g, d, fact.VariantPlain)) })
+	d, failed := r.settle(ctx, g, d)
+	if failed != nil {
+		first <- *failed
+	} else {
+		r.wg.Go(func() { first <- r.probe(ctx, r.spec(g, d, fact.VariantPlain)) })
+	}
 	second := looks{run: r, ctx: ctx, goal: g, door: d}
 	var x fact.Exchange
 	timer := time.NewTimer(patience)
@@ -133,6 +138,23 @@ func (r *run) door(ctx context.Context, g goal, d door) {
 	for _, y := range second.wait(wanted) {
 		r.add(r.item(y, g, d))
 	}
+}
+
+// settle ends a guess about a scheme. failed is the handshake that failed for
+// another reason than that the port speaks plain HTTP: it is the exchange then.
+func (r *run) settle(ctx context.Context, g goal, d door) (settled door, failed *fact.Exchange) {
+	if !d.guess {
+		return d, nil
+	}
+	x := r.probe(ctx, r.handshake(g, d))
+	switch {
+	case x.Fault == nil:
+		return d, nil
+	case x.Fault.NotTLS:
+		d.scheme = "http"
+		return d, nil
+	}
+	return d, &x
 }
 
 // looks are the second looks at one door.

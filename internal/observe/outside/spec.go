@@ -45,6 +45,13 @@ func (r *run) spec(g goal, d door, variant string) exchange.ProbeSpec {
 	return s
 }
 
+// handshake is the exchange that finds out whether a port speaks TLS.
+func (r *run) handshake(g goal, d door) exchange.ProbeSpec {
+	s := r.spec(g, d, fact.VariantPlain)
+	s.NoRequest = true
+	return s
+}
+
 // maxBody bounds what is read of a page: error pages are far smaller, and a
 // hostile drip ends with the budget.
 const maxBody = 64 << 10
