@@ -82,8 +82,8 @@ func (r *run) each(ctx context.Context, servers []dnsask.Server, name, role stri
 		known = known || len(d.Addrs()) > 0
 		got(d)
 	}
-	// The machine's own hosts file counts where DNS knows nothing, and for
-	// names of origins, which may be private.
+	// The machine's own hosts file counts where DNS knows nothing: visitors do
+	// not see it.
 	if known {
 		return
 	}

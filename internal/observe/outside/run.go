@@ -258,7 +258,9 @@ func (r *run) noOrigin() {
 		return
 	}
 	why := "the origin's address is not known"
-	if len(r.site) > 0 && r.site[0].fact.Colour == dnsask.Orange {
+	if len(r.ask.Origins) > 0 {
+		why = "the origin's names gave no address"
+	} else if len(r.site) > 0 && r.site[0].fact.Colour == dnsask.Orange {
 		why = "DNS gives the edge's addresses only: the origin's address is not known"
 	}
 	r.lack(originward.NotObserved{

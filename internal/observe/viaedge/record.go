@@ -147,9 +147,14 @@ func parseRecord(body []byte) (*fact.EdgeRecord, error) {
 }
 
 // record reads the edge's record after the visits, adds the rays of failed
-// visits that it does not hold, and makes evidence of it.
-func (r *run) record(ctx context.Context) *fact.EdgeRecord {
+// visits that it does not hold, and makes evidence of it. before is the record
+// as it was before the visits, nil when it could not be read; it holds when the
+// second reading fails.
+func (r *run) record(ctx context.Context, before *fact.EdgeRecord) *fact.EdgeRecord {
 	rec, err := r.ask.API.exchanges(ctx, r.ask.Host)
+	if err != nil && before != nil {
+		rec, err = before, nil
+	}
 	if err != nil {
 		r.noRecord(err)
 		return nil

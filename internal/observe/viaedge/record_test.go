@@ -132,3 +132,26 @@ func FuzzParseRecord(f *testing.F) {
 		}
 	})
 }
+
+// While visits hang until the end of the budget, the record is still read.
+func TestRecordOfAWaitingEdge(t *testing.T) {
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, recordJSON) }))
+	defer api.Close()
+	hang := make(chan struct{})
+	es, ms := func() ([]originward.Evidence, []originward.NotObserved) {
+		defer close(hang)
+		return Observe(t.Context(), Ask{
+			Host: host, Scheme: "http", Visits: 1, API: &API{Base: api.URL},
+			Edges: plain(t, edge(func(w http.ResponseWriter, r *http.Request) { <-hang })),
+		})
+	}()
+	check(t, es, ms)
+	found := false
+	for _, e := range es {
+		_, ok := e.Fact.(fact.EdgeRecord)
+		found = found || ok
+	}
+	if !found || len(ms) != 0 {
+		t.Errorf("no record: %+v", ms)
+	}
+}
