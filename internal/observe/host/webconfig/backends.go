@@ -68,10 +68,10 @@ type trying struct {
 	listen collect.Listening
 }
 
-// tryAll works out what each backend's name means, whether that leads back to
+// Try works out what each backend's name means, whether that leads back to
 // the edge, whether something listens there on this host, and, where it is
 // local, whether it answers and in what protocol.
-func tryAll(ctx context.Context, env *collect.Env, book *names.Book, list []fact.Upstream) []fact.Upstream {
+func Try(ctx context.Context, env *collect.Env, book *names.Book, list []fact.Upstream) []fact.Upstream {
 	t := &trying{env: env, book: book, local: newLocal(env.Addresses(ctx)), listen: env.Listeners(ctx)}
 	out := make([]fact.Upstream, len(list))
 	copy(out, list)

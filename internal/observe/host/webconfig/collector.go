@@ -33,7 +33,7 @@ func run(ctx context.Context, env *collect.Env, c *Configs) ([]originward.Eviden
 	var missing []originward.NotObserved
 	for i := range list {
 		inst := list[i]
-		inst.Upstreams = tryAll(ctx, env, c.Book(env), inst.Upstreams)
+		inst.Upstreams = Try(ctx, env, c.Book(env), inst.Upstreams)
 		s := originward.Subject{Unit: inst.Server, File: inst.File}
 		seen = append(seen, env.Item(s, inst.WebConfig, describe(inst), dump(inst)))
 		missing = append(missing, unread(s, inst)...)

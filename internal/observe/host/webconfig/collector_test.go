@@ -128,7 +128,7 @@ http {
 		t.Errorf("logs %+v", mine.Logs)
 	}
 
-	ups := tryAll(ctx, e, c.Book(e), mine.Upstreams)
+	ups := Try(ctx, e, c.Book(e), mine.Upstreams)
 	by := map[string]fact.Upstream{}
 	for _, u := range ups {
 		by[u.Name] = u
