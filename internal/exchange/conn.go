@@ -35,6 +35,7 @@ type Conn struct {
 	out    io.Writer // what HTTP is written to, under the write timer: wire or tls
 	reader *http1.Reader
 	body   Body
+	up     upload
 	before int64 // bytes received before the current exchange
 	keep   bool  // by everything seen so far, another exchange can follow
 

@@ -120,9 +120,7 @@ func (e *Endpoint) addSession(s *session2) {
 	e.speaks2 = true
 	e.used = time.Now()
 	e.mu.Unlock()
-	if !e.client.kept() {
-		e.doom() // closed meanwhile
-	}
+	e.settle()
 }
 
 // doom makes every session end with its last stream.

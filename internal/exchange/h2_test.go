@@ -327,3 +327,47 @@ func TestHTTP2VisitorFails(t *testing.T) {
 		t.Fatalf("fault %v", f)
 	}
 }
+
+// TestHTTP2FailedDialHoldsNobodyUp: when an origin that spoke HTTP/2 is gone, those
+// who waited for a connection do not fail one after the other.
+func TestHTTP2FailedDialHoldsNobodyUp(t *testing.T) {
+	s := newSite(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var silent atomic.Bool
+	cfg := s.config(func(c *tls.Config) { c.NextProtos = []string{"h2"} })
+	target := s.target(serveOn(t, l, func(c net.Conn) {
+		if silent.Load() {
+			wait(c)
+			return
+		}
+		serveTLS(cfg, func(nc net.Conn) {
+			new(http2.Server).ServeConn(nc, &http2.ServeConnOpts{Handler: http.NotFoundHandler()})
+		})(c)
+	}))
+	client := NewClient(NewDialer(quick()))
+	defer client.Close()
+	ep := client.Endpoint(target)
+	c, _, f := ep.Do(t.Context(), get("/"), nil)
+	if f != nil {
+		t.Fatal(f)
+	}
+	c.Release()
+	client.CloseIdle()
+	silent.Store(true)
+	start := time.Now()
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			if _, _, f := ep.Do(context.Background(), get("/"), nil); f == nil || f.Code().Error != 525 {
+				t.Errorf("fault %v", f)
+			}
+		})
+	}
+	wg.Wait()
+	if d := time.Since(start); d > 6*quick().Handshake {
+		t.Errorf("20 requests took %v; one handshake is given up after %v", d, quick().Handshake)
+	}
+}

@@ -259,6 +259,36 @@ func TestSweep(t *testing.T) {
 	}
 }
 
+// TestEndpointForgotten: targets that nobody asks for are forgotten, and one that
+// somebody still holds goes on and hands over what it keeps.
+func TestEndpointForgotten(t *testing.T) {
+	client := NewClient(NewDialer(quick()))
+	defer client.Close()
+	target := Target{Addr: serve(t, keeper(nil))}
+	old := client.Endpoint(target)
+	client.sweep()
+	if client.Endpoint(target) != old {
+		t.Fatal("forgotten at once")
+	}
+	old.used = time.Now().Add(-forgetAfter)
+	client.sweep()
+	if len(client.endpoints) != 0 {
+		t.Fatal("not forgotten")
+	}
+	do(t, old, get("/")).Release()
+	if client.Endpoint(target) != old || client.Idle() != 1 {
+		t.Error("an endpoint that is used again is not known again")
+	}
+	client.CloseIdle()
+	old.used = time.Now().Add(-forgetAfter)
+	client.sweep()
+	fresh := client.Endpoint(target)
+	do(t, old, get("/")).Release()
+	if fresh == old || client.Idle() != 1 || fresh.take() == nil {
+		t.Error("the connection was not handed over")
+	}
+}
+
 func TestClosedClientKeepsNothing(t *testing.T) {
 	client := NewClient(NewDialer(quick()))
 	ep := client.Endpoint(Target{Addr: serve(t, keeper(nil))})

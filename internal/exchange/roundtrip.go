@@ -15,7 +15,8 @@ func (c *Conn) roundTrip1(ctx context.Context, req *Request, tr *Trace) (*http1.
 	c.keep = false
 	c.wire.begin()
 	tr.Begin(StepWrite)
-	u := upload{c: c, req: req}
+	u := &c.up
+	*u = upload{c: c, req: req}
 	_, err := c.out.Write(req.Head)
 	if err == nil && req.Body != nil {
 		err = u.send(ctx)

@@ -4,6 +4,7 @@ import (
 	"net"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -39,16 +40,16 @@ type tcpState struct {
 	pending  int           // bytes that have arrived and not been read
 }
 
-// probe is a socket query that allocates nothing: its function is bound once.
+// sockQuery asks the kernel about a socket and allocates nothing: its functions are
+// bound once.
 type sockQuery struct {
 	raw   syscall.RawConn
 	state func(fd uintptr)
 	peek  func(fd uintptr)
 
-	st     tcpState
-	peekN  int
-	peekEr error
-	one    [1]byte
+	st      tcpState
+	peekErr syscall.Errno
+	one     [1]byte
 }
 
 func (q *sockQuery) init(c *net.TCPConn) error {
@@ -80,9 +81,12 @@ func (q *sockQuery) queryState(fd uintptr) {
 }
 
 func (q *sockQuery) queryPeek(fd uintptr) {
+	// The call of package unix would allocate an address. It does not block, so the
+	// scheduler need not know.
 	for {
-		q.peekN, _, q.peekEr = unix.Recvfrom(int(fd), q.one[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
-		if q.peekEr != unix.EINTR {
+		_, _, q.peekErr = unix.RawSyscall6(unix.SYS_RECVFROM, fd,
+			uintptr(unsafe.Pointer(&q.one[0])), 1, unix.MSG_PEEK|unix.MSG_DONTWAIT, 0, 0)
+		if q.peekErr != unix.EINTR {
 			return
 		}
 	}
@@ -102,10 +106,10 @@ func (q *sockQuery) idle() bool {
 	if q.raw == nil || q.raw.Control(q.peek) != nil {
 		return false
 	}
-	return q.peekEr == unix.EAGAIN
+	return q.peekErr == unix.EAGAIN
 }
 
 // readable tells whether there is something to read: data, an end or an error.
 func (q *sockQuery) readable() bool {
-	return q.raw != nil && q.raw.Control(q.peek) == nil && q.peekEr != unix.EAGAIN
+	return q.raw != nil && q.raw.Control(q.peek) == nil && q.peekErr != unix.EAGAIN
 }
