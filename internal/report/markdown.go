@@ -55,7 +55,7 @@ func Markdown(w io.Writer, d *originward.Diagnosis) error {
 func mdBlock(b *strings.Builder, r Block) {
 	fmt.Fprintf(b, "\n## %s (%s)\n\n`%s`", md(r.Title), r.Standing, r.Cause)
 	if r.About != "" {
-		fmt.Fprintf(b, " · %s", md(r.About))
+		fmt.Fprintf(b, " · %s", md(strings.Join(append([]string{r.About}, r.Also...), "; also ")))
 	}
 	b.WriteString("\n")
 	if r.Why != "" {

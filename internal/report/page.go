@@ -60,6 +60,7 @@ type Block struct {
 	Title    string
 	Why      string
 	About    string
+	Also     []string // other subjects of the same cause
 	Evidence []Line
 	Omitted  int // evidence lines left out
 	Fix      *originward.Fix
@@ -96,11 +97,12 @@ func NewPage(d *originward.Diagnosis) Page {
 		case f.BecauseOf != nil && f.Standing.Named():
 			p.Folded = append(p.Folded, fmt.Sprintf("%s (%s), because of %s", line(f.Title), f.Cause, *f.BecauseOf))
 		case f.Standing.Named() && slices.Contains(d.RootCauses, f.Cause):
-			p.Roots = append(p.Roots, block(f, ev))
-		case f.Standing == originward.Possible && len(p.Possible) < maxPossible:
-			p.Possible = append(p.Possible, block(f, ev))
+			p.Roots = group(p.Roots, block(f, ev))
+		case f.Standing == originward.Possible:
+			p.Possible = group(p.Possible, block(f, ev))
 		}
 	}
+	p.Possible = p.Possible[:min(len(p.Possible), maxPossible)]
 	p.Verdict = verdict(d)
 	p.Hops = hops(d)
 	for _, n := range d.NotObserved {
@@ -115,6 +117,26 @@ func NewPage(d *originward.Diagnosis) Page {
 		p.Missing = append(p.Missing, Missing{line(what), line(n.Why), line(n.How)})
 	}
 	return p
+}
+
+// group puts a finding under the surer one of the same cause, if there is one:
+// a person wants each cause once, with everything that it is about.
+func group(bs []Block, b Block) []Block {
+	for i := range bs {
+		have := &bs[i]
+		if have.Cause != b.Cause {
+			continue
+		}
+		also := b.About
+		if b.Standing != have.Standing {
+			also += " (" + string(b.Standing) + ")"
+		}
+		if also != "" && also != have.About && !slices.Contains(have.Also, also) {
+			have.Also = append(have.Also, also)
+		}
+		return bs
+	}
+	return append(bs, b)
 }
 
 func line(s string) string { return escape.Line(s, maxLine) }

@@ -101,7 +101,7 @@ func (t *text) hops(hs []Hop) {
 func (t *text) block(b Block) {
 	t.head(fmt.Sprintf("%s  [%s]", b.Cause, b.Standing))
 	if b.About != "" {
-		t.para("  ", b.About, t.pal.dim)
+		t.para("  ", strings.Join(append([]string{b.About}, b.Also...), "; also "), t.pal.dim)
 	}
 	if b.Why != "" {
 		t.para("  ", b.Why, lipgloss.NewStyle())

@@ -41,6 +41,9 @@ func run(ctx context.Context, env *collect.Env, configs *webconfig.Configs) ([]o
 		wg.Go(func() {
 			t := newTally(env.CDN, env.Ray)
 			sources[i] = f.read(w, t)
+			if f.idle && sources[i].State == stateMissing {
+				sources[i].Why = notRunning
+			}
 			mu.Lock()
 			defer mu.Unlock()
 			total.join(t)
@@ -58,6 +61,9 @@ func run(ctx context.Context, env *collect.Env, configs *webconfig.Configs) ([]o
 	f := fact.Logs{From: w.From.UTC(), To: w.To.UTC(), Sources: sources, Lines: total.sorted()}
 	return []originward.Evidence{env.Item(originward.Subject{Host: env.Host}, f, describe(f), "journalctl --since '1 hour ago'; tail -n 100 /var/log/nginx/error.log")}, missing(f)
 }
+
+// notRunning is why a missing log is no loss.
+const notRunning = "its program does not run here"
 
 // journalHere tells whether systemd keeps a journal on this host.
 func journalHere(env *collect.Env) bool {
@@ -119,7 +125,7 @@ func missing(f fact.Logs) []originward.NotObserved {
 		case stateUnreadable:
 			out = append(out, collect.Missing(fact.QLogs, subject, "the log "+subject.Name+" could not be read: "+escape.Line(s.Why, 200), "run as root"))
 		case stateMissing:
-			if s.Name != "journal" {
+			if s.Name != "journal" && s.Why != notRunning {
 				out = append(out, collect.Missing(fact.QLogs, subject, "the log "+subject.Name+" is missing", "turn logging on, and look again after the next failure"))
 			}
 		case stateRotated:

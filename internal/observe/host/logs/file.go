@@ -16,6 +16,7 @@ type file struct {
 	name    string
 	program string // nginx, apache …
 	access  bool   // an access log
+	idle    bool   // its program does not run here: a missing log is no loss
 }
 
 // Window is the stretch of time that is looked at.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/originward/originward/fact"
 	"github.com/originward/originward/internal/observe/host/collect"
 	"github.com/originward/originward/internal/observe/host/procs"
 	"github.com/originward/originward/internal/observe/host/rootfs"
@@ -36,7 +37,7 @@ func files(ctx context.Context, env *collect.Env, configs *webconfig.Configs) []
 		list, _, _ := configs.All(ctx, env) // what could not be read is said by the collector of configurations
 		for _, inst := range list {
 			for _, l := range inst.Logs {
-				add(file{fs: inst.FS, name: l.File, program: inst.Server, access: l.Kind == "access" || inst.Server == "haproxy" || inst.Server == "caddy"})
+				add(file{fs: inst.FS, name: l.File, program: inst.Server, idle: inst.Running == fact.No, access: l.Kind == "access" || inst.Server == "haproxy" || inst.Server == "caddy"})
 			}
 		}
 	}
