@@ -163,6 +163,7 @@ func (e *engine) natExpr(ex *ruleset.Expr, c *cursor, r *ruleset.Rule) (did, []p
 
 // nated notes a destination rewrite on the connection.
 func (e *engine) nated(v *env, ref *natRef) {
+	v.status |= ipsDstNatDone // also when nothing changed: later nat chains are not asked any more
 	if v.dst != v.origDst || v.dport != v.origPort || v.unkDst != 0 || v.unkPort != 0 {
 		v.status |= ipsDstNat
 		ref.to, ref.port, ref.unkAddr, ref.unkPort = v.dst, v.dport, v.unkDst != 0, v.unkPort != 0
@@ -287,7 +288,7 @@ func (e *engine) sourceNat(ex *ruleset.Expr, c *cursor) {
 	if ex.Kind == ruleset.KindMasq {
 		e.masquerade(v)
 	}
-	v.status |= ipsSrcNat
+	v.status |= ipsSrcNat | ipsSrcNatDone
 }
 
 // masquerade takes the outgoing interface's address, when it has just one.

@@ -12,7 +12,6 @@ func (e *engine) answer(s *state, via *fib.Link) {
 	v := s.env
 	v.reply = true
 	v.mark, v.prio, v.pkttype, v.rewritten = val{}, val{}, 0, 0
-	v.touched = s.env.touched
 	switch v.ct {
 	case ctNew:
 		v.ct = ctNone
@@ -162,7 +161,7 @@ func (e *engine) replyHook(hook ruleset.Hook, states []*state, iif, oif *fib.Lin
 // unmap undoes the connection's rewrites on a reply: the source NAT's where destinations are mapped, the destination
 // NAT's where sources are (nf_nat_packet).
 func (e *engine) unmap(s *state) {
-	if s.env.ct != ctReply {
+	if s.env.ct != ctReply && s.env.ct != ctRelated {
 		return
 	}
 	if e.hk.hook == ruleset.Prerouting || e.hk.hook == ruleset.Output {

@@ -66,6 +66,7 @@ const (
 	ctUntracked                // notrack
 	ctInvalid                  // an answer whose SYN was not tracked
 	ctTemplate                 // a zone was set before the conntrack hook
+	ctRelated                  // a reject's answer to a tracked SYN
 )
 
 // Conntrack status bits (IPS_*) the model keeps.
@@ -80,7 +81,10 @@ const (
 
 // env is everything concrete about a packet. States with equal env merge.
 type env struct {
+	// reply is true for packets towards the client.
 	reply bool
+	// refusal is what a reject sends; zero for the connection's own packets.
+	refusal refusal
 	// dst and dport are the SYN's destination as it is now; the answer's source.
 	dst   interval.U128
 	dport uint16
@@ -108,6 +112,14 @@ type env struct {
 	// tproxy is set when the packet was handed to a transparent proxy's socket.
 	tproxy bool
 }
+
+// refusal is the packet a reject answers with: a RST, or an ICMP error of a type and code.
+type refusal struct {
+	rst       bool
+	typ, code uint8
+}
+
+func (r refusal) icmp() bool { return r.typ != 0 }
 
 // natRef is a destination rewrite: by which rule, to what.
 type natRef struct {

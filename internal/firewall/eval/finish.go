@@ -45,7 +45,7 @@ func (e *engine) finish(r *ruleset.Rule, st *state, c *cursor, cr *chainRun, v v
 func (e *engine) dispatch(m *state, r *ruleset.Rule, cr *chainRun, v verdict, pl Place) {
 	switch {
 	case v.reject != "":
-		e.record(m, EndReject, v.reject, pl)
+		e.refuse(m, v.reject, pl)
 	case v.stolen != nil:
 		m.tags = addTag(m.tags, *v.stolen)
 		e.record(m, EndStolen, "", pl)

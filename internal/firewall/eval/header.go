@@ -19,7 +19,7 @@ func field(name string) Tag { return Tag{Kind: TagPacket, Name: name} }
 // headersOf builds the headers of the packet an env describes. The last one is kept: rules ask for them one after
 // another.
 func (e *engine) headersOf(v *env) *headers {
-	key := hdrKey{v.reply, v.dst, v.dport, v.unkDst, v.unkPort, v.snat, v.hasSnat, v.rewritten}
+	key := hdrKey{v.reply, v.refusal, v.dst, v.dport, v.unkDst, v.unkPort, v.snat, v.hasSnat, v.rewritten}
 	if e.hdr != nil && e.hdrKey == key {
 		return e.hdr
 	}
@@ -30,6 +30,9 @@ func (e *engine) headersOf(v *env) *headers {
 		e.ipv6(h, v)
 	}
 	e.tcpHeader(h, v)
+	if v.refusal.icmp() {
+		e.icmpHeader(h, v)
+	}
 	if v.rewritten != 0 {
 		// Something wrote into the headers: whatever is not part of the connection's identity is open.
 		for i := range h.net[:h.nlen] {
@@ -44,6 +47,7 @@ func (e *engine) headersOf(v *env) *headers {
 
 type hdrKey struct {
 	reply           bool
+	refusal         refusal
 	dst             interval.U128
 	dport           uint16
 	unkDst, unkPort uint8
@@ -85,7 +89,7 @@ func (e *engine) ipv4(h *headers, v *env) {
 	n[6] = n[6].and(0x40)
 	n[7] = konst(0)
 	symBE(n[8:9], e.unknown(field("TTL"), 1, 1, 255))
-	n[9] = konst(6)
+	n[9] = konst(e.l4proto(v))
 	symBE(n[10:12], e.unknown(field("IP checksum"), 2, 0, 65535))
 	e.ends(n[12:16], n[16:20], v)
 }
@@ -97,7 +101,7 @@ func (e *engine) ipv6(h *headers, v *env) {
 	symBE(n[0:4], tc)
 	n[0] = n[0].and(0x0f).xor(0x60)
 	symBE(n[4:6], e.unknown(field("payload length"), 2, 20, 60))
-	n[6] = konst(6)
+	n[6] = konst(e.l4proto(v))
 	symBE(n[7:8], e.unknown(field("hop limit"), 1, 1, 255))
 	e.ends(n[8:24], n[24:40], v)
 }
@@ -123,9 +127,13 @@ func (e *engine) tcpHeader(h *headers, v *env) {
 	}
 	symBE(t[4:8], e.unknown(field("sequence number"), 4, 0, 0xffffffff))
 	flags := uint8(0x02)
+	if v.refusal.rst {
+		flags = 0x14
+	} else if v.reply {
+		flags = 0x12
+	}
 	if v.reply {
 		symBE(t[8:12], e.unknown(field("acknowledgement number"), 4, 0, 0xffffffff))
-		flags = 0x12
 	} else {
 		putConst(t[8:12], []byte{0, 0, 0, 0})
 	}
@@ -135,4 +143,21 @@ func (e *engine) tcpHeader(h *headers, v *env) {
 	symBE(t[14:16], e.unknown(field("window"), 2, 0, 65535))
 	symBE(t[16:18], e.unknown(field("TCP checksum"), 2, 0, 65535))
 	putConst(t[18:20], []byte{0, 0})
+}
+
+// l4proto is the packet's transport protocol.
+func (e *engine) l4proto(v *env) uint8 {
+	switch {
+	case !v.refusal.icmp():
+		return 6
+	case e.width == 32:
+		return 1
+	}
+	return 58
+}
+
+// icmpHeader puts an ICMP error in the place of the TCP header; what it quotes is left open.
+func (e *engine) icmpHeader(h *headers, v *env) {
+	symBE(h.tcp[:], e.unknown(field("ICMP error"), 20, 0, ^uint64(0)))
+	h.tcp[0], h.tcp[1] = konst(v.refusal.typ), konst(v.refusal.code)
 }

@@ -2,6 +2,7 @@ package eval
 
 import (
 	"encoding/binary"
+	"fmt"
 
 	"github.com/originward/originward/internal/firewall/fib"
 	"github.com/originward/originward/internal/firewall/ruleset"
@@ -135,6 +136,9 @@ func (e *engine) meta(ex *ruleset.Expr, c *cursor) (did, []piece, verdict) {
 		if e.width == 128 {
 			lo, hi = 60, 100
 		}
+		if c.env.refusal.icmp() {
+			hi = 1280
+		}
 		symNative(b[:4], e.unknown(field("packet length"), 4, lo, hi))
 	case metaProtocol:
 		n = 2
@@ -144,7 +148,7 @@ func (e *engine) meta(ex *ruleset.Expr, c *cursor) (did, []piece, verdict) {
 		b[0] = konst(uint8(e.hk.pf))
 	case metaL4proto:
 		n = 1
-		b[0] = konst(6)
+		b[0] = konst(e.l4proto(&c.env))
 	case metaPriority:
 		putVal(b[:4], c.env.prio)
 	case metaMark:
@@ -274,6 +278,9 @@ func (e *engine) exthdr(ex *ruleset.Expr, c *cursor) (did, []piece, verdict) {
 		}
 		return didBreak, nil, verdict{}
 	}
+	if c.env.refusal != (refusal{}) {
+		return didBreak, nil, verdict{} // neither a RST nor an ICMP error has options
+	}
 	const optMSS = 2
 	if ex.Base == optMSS {
 		switch {
@@ -302,7 +309,7 @@ func (e *engine) loadRare(ex *ruleset.Expr, c *cursor) (did, []piece, verdict) {
 	}
 	switch ex.Kind {
 	case ruleset.KindNumgen:
-		return put(4, Tag{TagStateful, "numgen", ""}, ex.X.Number2, ex.X.Number2+max(ex.X.Number, 1)-1)
+		return put(4, Tag{TagStateful, "numgen", fmt.Sprintf("numgen %s mod %d", [...]string{"inc", "random"}[min(ex.Op, 1)], ex.X.Number)}, ex.X.Number2, ex.X.Number2+max(ex.X.Number, 1)-1)
 	case ruleset.KindHash:
 		return put(4, Tag{TagStateful, "hash", "a hash of the packet"}, ex.X.Number2, ex.X.Number2+max(ex.X.Number, 1)-1)
 	case ruleset.KindXfrm:

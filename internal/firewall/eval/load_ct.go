@@ -39,6 +39,7 @@ const (
 const (
 	stateInvalid     = 1
 	stateEstablished = 2
+	stateRelated     = 4
 	stateNew         = 8
 	stateUntracked   = 64
 )
@@ -50,6 +51,8 @@ func ctStateBit(s ctState) uint32 {
 		return stateNew
 	case ctReply:
 		return stateEstablished
+	case ctRelated:
+		return stateRelated
 	case ctUntracked:
 		return stateUntracked
 	}
@@ -57,7 +60,7 @@ func ctStateBit(s ctState) uint32 {
 }
 
 // tracked reports whether a connection is attached, which all keys but the state need.
-func tracked(s ctState) bool { return s == ctNew || s == ctReply }
+func tracked(s ctState) bool { return s == ctNew || s == ctReply || s == ctRelated }
 
 func (e *engine) ct(ex *ruleset.Expr, c *cursor) (did, []piece, verdict) {
 	if e.hk.atConntrack || c.env.ct == ctTemplate && ex.Op != ctKeyState {

@@ -104,7 +104,7 @@ func (e *engine) baseChain(c *ruleset.Chain, states []*state) []*state {
 // track is the conntrack hook.
 func (e *engine) track(s *state) {
 	switch {
-	case s.env.ct == ctUntracked:
+	case s.env.ct == ctUntracked, s.env.ct == ctRelated:
 	case s.env.reply && s.env.ct == ctInvalid:
 	case s.env.reply:
 		s.env.ct = ctReply
@@ -135,8 +135,7 @@ func (e *engine) nat(states []*state, chains []*ruleset.Chain) []*state {
 		}
 		var next []*state
 		for _, s := range e.baseChain(c, open) {
-			if mapped(s, src) {
-				s.env.status |= done
+			if s.env.status&done != 0 {
 				out = append(out, s)
 			} else {
 				next = append(next, s)
@@ -149,14 +148,6 @@ func (e *engine) nat(states []*state, chains []*ruleset.Chain) []*state {
 		out = append(out, s)
 	}
 	return merge(out)
-}
-
-// mapped reports whether a nat chain has set a mapping for this direction.
-func mapped(s *state, src bool) bool {
-	if src {
-		return s.env.status&ipsSrcNat != 0 || s.env.hasSnat != 0
-	}
-	return s.env.nat != nil || s.env.status&ipsDstNat != 0
 }
 
 // deliver routes the packet and runs the hooks behind the routing decision.

@@ -182,7 +182,7 @@ func distinct(os []*Outcome) []*Outcome {
 next:
 	for _, o := range os {
 		for _, have := range out {
-			if have.End == o.End && have.With == o.With && have.Rule == o.Rule && have.Chain == o.Chain && have.Hook == o.Hook &&
+			if have.End == o.End && have.With == o.With && have.Rule == o.Rule && have.Chain == o.Chain && have.Hook == o.Hook && have.Reply == o.Reply &&
 				have.env.nat == o.env.nat && samePorts(have.Ports, o.Ports) {
 				have.Tags = fewer(have.Tags, o.Tags)
 				continue next

@@ -47,6 +47,9 @@ const regBytes = 80
 
 type regs [regBytes]sym
 
+// maxSlots is how many unknowns one evaluation tells apart.
+const maxSlots = 250
+
 // slot is an unknown quantity with the range it must lie in.
 type slot struct {
 	tag    Tag
@@ -54,15 +57,19 @@ type slot struct {
 	width  uint8 // bytes
 }
 
-// unknown returns the slot of an unknown quantity, one per name, and creates it when new.
+// unknown returns the slot of an unknown quantity, one per name and range, and creates it when new.
 func (e *engine) unknown(t Tag, width uint8, lo, hi uint64) uint8 {
 	for i := range e.slots {
-		if e.slots[i].tag == t && e.slots[i].width == width {
+		if e.slots[i] == (slot{tag: t, lo: lo, hi: hi, width: width}) {
 			return uint8(i)
 		}
 	}
-	if len(e.slots) == 255 {
-		return 254 // one slot stands for all that come late: still unknown, only less well named
+	if len(e.slots) >= maxSlots-1 {
+		// One slot stands for all that come late: still unknown, only without a name, a range or a width that fits.
+		if len(e.slots) == maxSlots-1 {
+			e.slots = append(e.slots, slot{tag: Tag{TagUnknown, "many", "more unknown quantities than are told apart"}, hi: ^uint64(0)})
+		}
+		return maxSlots - 1
 	}
 	e.slots = append(e.slots, slot{tag: t, lo: lo, hi: hi, width: width})
 	return uint8(len(e.slots) - 1)

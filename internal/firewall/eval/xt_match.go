@@ -19,10 +19,11 @@ func (e *engine) xtMatch(m *ruleset.Xt, c *cursor) (did, []piece) {
 		return didMatch, nil
 	case xt.NeverTCP:
 		return didBreak, nil
-	case xt.TCP:
-		return e.xtTCP(i, c)
-	case xt.Multiport:
-		return e.xtMultiport(i, c)
+	case xt.TCP, xt.Multiport, xt.TCPMSS:
+		if c.env.refusal.icmp() {
+			return didBreak, nil
+		}
+		return e.xtTransport(m, c)
 	case xt.Conntrack:
 		return e.xtConntrack(i, c)
 	case xt.AddrType:
@@ -45,6 +46,16 @@ func (e *engine) xtMatch(m *ruleset.Xt, c *cursor) (did, []piece) {
 		return didSplit, e.one(piece{tags: []Tag{{TagSocket, i.Name, i.Text}}})
 	case xt.External:
 		return didSplit, e.one(piece{tags: []Tag{{TagExternal, i.Name, i.Text}}})
+	}
+	return e.xtField(m, c)
+}
+
+func (e *engine) xtTransport(m *ruleset.Xt, c *cursor) (did, []piece) {
+	switch i := m.Info.(type) {
+	case xt.TCP:
+		return e.xtTCP(i, c)
+	case xt.Multiport:
+		return e.xtMultiport(i, c)
 	}
 	return e.xtField(m, c)
 }
@@ -236,6 +247,8 @@ func conntrackBit(v *env) uint16 {
 		bit = xt.StateNew
 	case ctReply:
 		bit = xt.StateEstablished
+	case ctRelated:
+		bit = xt.StateRelated
 	case ctUntracked:
 		return xt.StateUntracked
 	default:

@@ -146,5 +146,5 @@ func (e *engine) xtSourceNAT(t xt.NAT, v *env) {
 	case t.Name == "SNAT" && t.AddrMin.IsValid() && (t.AddrMax == t.AddrMin || t.AddrMax == netip.Addr{}):
 		v.snat, v.hasSnat = number(addrBytes(t.AddrMin, e.width)), 1
 	}
-	v.status |= ipsSrcNat
+	v.status |= ipsSrcNat | ipsSrcNatDone
 }

@@ -153,8 +153,8 @@ func parseIP(b []byte) (s seen, ok bool) {
 		return s, true
 	case (proto == 1 || proto == 58) && len(rest) >= 8:
 		_, inner, tcp, ok := splitIP(rest[8:])
-		if !ok || len(tcp) < 8 {
-			return s, false
+		if !ok || len(tcp) < 14 || tcp[13]&(flagSYN|flagACK) != flagSYN {
+			return s, false // not about the SYN
 		}
 		s.seq = binary.BigEndian.Uint32(tcp[4:])
 		s.kind, s.icmpType, s.icmpCode = "icmp", rest[0], rest[1]

@@ -32,7 +32,7 @@ type Observation struct {
 	Request, Reply []Event
 }
 
-// Dropped returns the event that dropped the packet, if the trace has one.
+// Dropped returns the event that dropped the SYN or its answer, if the trace has one.
 func (o *Observation) Dropped() (e Event, reply, ok bool) {
 	for i, events := range [][]Event{o.Request, o.Reply} {
 		for _, e := range events {
@@ -43,6 +43,9 @@ func (o *Observation) Dropped() (e Event, reply, ok bool) {
 	}
 	return Event{}, false, false
 }
+
+// seqStep keeps the sequence numbers of two probes apart: a RST to one carries its number plus one.
+const seqStep = 16
 
 // batch is how many probes are in flight at once: enough to amortise the waiting, few enough for every queue.
 const batch = 64
@@ -121,14 +124,14 @@ func (w *World) sendBatch(probes []Probe) ([]Observation, error) {
 		w: w, probes: probes, obs: make([]Observation, len(probes)), done: make([]bool, len(probes)),
 		base: w.seq + 1000, byHost: map[flowEnd]int{}, current: map[uint32]slot{},
 	}
-	w.seq = f.base + uint32(len(probes))
+	w.seq = f.base + seqStep*uint32(len(probes))
 	for i, p := range probes {
 		f.byHost[flowEnd{p.Flow.Src.String(), p.Flow.SrcPort}] = i
 		x := w.wires[p.In]
 		if x == nil {
 			return nil, fmt.Errorf("interface %d is not in the replica", p.In)
 		}
-		if err := x.send(segment(p.Flow, flagSYN, f.base+uint32(i), 0), p.Flow.Src.Is4()); err != nil {
+		if err := x.send(segment(p.Flow, flagSYN, f.base+seqStep*uint32(i), 0), p.Flow.Src.Is4()); err != nil {
 			return nil, fmt.Errorf("inject on %s: %w", x.link.Name, err)
 		}
 	}
@@ -180,8 +183,8 @@ func (f *flight) all() bool {
 func (f *flight) frames() (moved bool, err error) {
 	for index, x := range f.w.wires {
 		err = errors.Join(err, x.drain(func(s seen) {
-			i := int(s.seq - f.base)
-			if i < 0 || i >= len(f.probes) {
+			i := int(s.seq-f.base) / seqStep
+			if s.seq < f.base || i >= len(f.probes) || (s.seq-f.base)%seqStep != 0 {
 				return
 			}
 			moved = true
@@ -189,6 +192,8 @@ func (f *flight) frames() (moved bool, err error) {
 			switch {
 			case s.kind == "syn":
 				o.Forwarded, o.Onward = true, s.flow
+				// Where the source was rewritten too, the answer's trace starts with the new one.
+				f.byHost[flowEnd{s.flow.Src.String(), s.flow.SrcPort}] = i
 				// Whoever is behind that interface answers.
 				back := segment(s.flow.Reverse(), flagSYN|flagACK, 1, s.seq+1)
 				err = errors.Join(err, x.send(back, s.flow.Src.Is4()))
@@ -231,11 +236,18 @@ func (f *flight) identify(e Event) {
 	if !e.HasFlow {
 		return
 	}
-	if i, ok := f.byHost[flowEnd{e.Flow.Src.String(), e.Flow.SrcPort}]; ok {
-		f.current[e.ID] = slot{i, false}
-	} else if i, ok := f.byHost[flowEnd{e.Flow.Dst.String(), e.Flow.DstPort}]; ok {
-		f.current[e.ID] = slot{i, true}
-	} else {
+	switch e.Flags & (flagSYN | flagACK | flagRST) {
+	case flagSYN:
+		// An address that is nobody's is a probe's after source NAT: the same packet goes on.
+		if i, ok := f.byHost[flowEnd{e.Flow.Src.String(), e.Flow.SrcPort}]; ok {
+			f.current[e.ID] = slot{i, false}
+		}
+	case flagSYN | flagACK:
+		if i, ok := f.byHost[flowEnd{e.Flow.Dst.String(), e.Flow.DstPort}]; ok {
+			f.current[e.ID] = slot{i, true}
+		}
+	default:
+		// What a reject sends runs through the same chains and is none of the two.
 		delete(f.current, e.ID)
 	}
 }

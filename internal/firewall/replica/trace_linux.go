@@ -36,6 +36,8 @@ type Event struct {
 	// Flow is set on the first event of each base chain, which carries the headers.
 	Flow    Flow
 	HasFlow bool
+	// Flags are the TCP flags, with HasFlow.
+	Flags byte
 }
 
 // String renders an event the way nft monitor does, shortened.
@@ -129,6 +131,9 @@ func decodeEvent(m nfnl.Message) (Event, bool) {
 		return e, false
 	}
 	e.Flow, e.HasFlow = flowOf(network, transport)
+	if len(transport) >= 14 {
+		e.Flags = transport[13]
+	}
 	return e, true
 }
 

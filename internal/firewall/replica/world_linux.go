@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
@@ -111,6 +112,9 @@ func (w *World) build() error {
 		}
 	}
 	w.addAddrs(h)
+	if err := w.settle(h); err != nil {
+		return err
+	}
 	w.addRoutes(h)
 	w.tracer, err = newTracer()
 	return err
@@ -206,6 +210,40 @@ func (w *World) addAddrs(h *netlink.Handle) {
 			w.problem("address %s on %s: %v", a.Prefix, l.Name, err)
 		}
 	}
+}
+
+// settleLimit bounds the wait for IPv6; the kernel takes a few milliseconds.
+const settleLimit = 2 * time.Second
+
+// settle waits until every IPv6 address is in the local table, which the kernel puts off until the link watcher has seen
+// the carrier. A packet that comes earlier is not for this host.
+func (w *World) settle(h *netlink.Handle) error {
+	want := map[netip.Addr]bool{}
+	for _, a := range w.net.Addrs {
+		if l := w.net.Link(a.Index); l != nil && l.Up && !l.Loopback && a.Prefix.Addr().Is6() {
+			want[a.Prefix.Addr()] = true
+		}
+	}
+	for end := time.Now().Add(settleLimit); len(want) > 0; {
+		routes, err := h.RouteListFiltered(netlink.FAMILY_V6, &netlink.Route{Table: fib.TableLocal}, netlink.RT_FILTER_TABLE)
+		if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+			return fmt.Errorf("list local routes: %w", err)
+		}
+		for _, r := range routes {
+			if r.Dst != nil && r.Type == unix.RTN_LOCAL {
+				a, _ := netip.AddrFromSlice(r.Dst.IP)
+				delete(want, a)
+			}
+		}
+		if len(want) > 0 && time.Now().After(end) {
+			w.problem("%d IPv6 addresses did not become usable", len(want))
+			return nil
+		}
+		if len(want) > 0 {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	return nil
 }
 
 // addRoutes copies the routes the kernel did not make by itself, wide ones last so that gateways resolve.
