@@ -92,7 +92,9 @@ func (s *stream2) expired(step Step, quiet time.Duration, err error) *TimeoutErr
 	s.mu.Unlock()
 	t := &TimeoutError{Waited: quiet, Err: err}
 	long := quiet >= min(minSilence, s.profile.Ack)
-	if step == StepFirstByte && long && st.unacked > 0 && st.lastAck+timerSlack >= quiet {
+	// A segment that was never sent again is not the request: the library has just
+	// written the cancellation of the stream.
+	if step == StepFirstByte && long && st.unacked > 0 && st.resent && st.lastAck+timerSlack >= quiet {
 		t.Unacked = st.unacked
 	}
 	return t

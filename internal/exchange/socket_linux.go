@@ -38,6 +38,7 @@ type tcpState struct {
 	lastData time.Duration // since the last data segment arrived
 	lastAck  time.Duration // since the last acknowledgment arrived
 	pending  int           // bytes that have arrived and not been read
+	resent   bool          // the oldest unacknowledged segment was sent again
 }
 
 // sockQuery asks the kernel about a socket and allocates nothing: its functions are
@@ -74,6 +75,7 @@ func (q *sockQuery) queryState(fd uintptr) {
 		unsent:   int(info.Notsent_bytes),
 		lastData: time.Duration(info.Last_data_recv) * time.Millisecond,
 		lastAck:  time.Duration(info.Last_ack_recv) * time.Millisecond,
+		resent:   info.Retransmits > 0,
 	}
 	if n, err := unix.IoctlGetInt(int(fd), unix.TIOCINQ); err == nil {
 		q.st.pending = n

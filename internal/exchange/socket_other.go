@@ -19,6 +19,7 @@ type tcpState struct {
 	lastData time.Duration
 	lastAck  time.Duration
 	pending  int
+	resent   bool
 }
 
 type sockQuery struct{}
