@@ -140,18 +140,37 @@ func query(ctx context.Context, s Server, fqdn string, qtype uint16, o Options) 
 func exchange(ctx context.Context, msg *dns.Msg, addr netip.AddrPort, timeout time.Duration) (*dns.Msg, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	c := dns.Client{Net: "udp", Timeout: timeout, UDPSize: udpSize}
-	resp, _, err := c.ExchangeContext(ctx, msg.Copy(), addr.String())
+	resp, err := send(ctx, "udp", msg, addr, timeout)
 	if err != nil || !resp.Truncated {
 		return resp, err
 	}
-	c.Net = "tcp"
-	whole, _, err := c.ExchangeContext(ctx, msg.Copy(), addr.String())
+	whole, err := send(ctx, "tcp", msg, addr, timeout)
 	if err != nil {
 		return resp, nil // the part that did fit holds
 	}
 	return whole, nil
 }
+
+// send asks once. The library looks at the context's deadline only: the end of
+// the context ends the wait here.
+func send(ctx context.Context, network string, msg *dns.Msg, addr netip.AddrPort, timeout time.Duration) (*dns.Msg, error) {
+	c := dns.Client{Net: network, Timeout: timeout, UDPSize: udpSize}
+	conn, err := c.DialContext(ctx, addr.String())
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) }) // closing below is certain
+	defer stop()
+	resp, _, err := c.ExchangeWithConnContext(ctx, msg.Copy(), conn)
+	if err != nil && ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	return resp, err
+}
+
+// Cancelled is the failure of a question that was given up before its time.
+const Cancelled = "cancelled"
 
 // failureOf names why no answer came, from the real error.
 func failureOf(err error) string {
@@ -167,7 +186,7 @@ func failureOf(err error) string {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &ne) && ne.Timeout():
 		return "timeout"
 	case errors.Is(err, context.Canceled):
-		return "cancelled"
+		return Cancelled
 	case errors.As(err, &de):
 		return "malformed"
 	}

@@ -183,6 +183,17 @@ func TestBudgetHolds(t *testing.T) {
 	}
 }
 
+// Who stops asking is not kept waiting.
+func TestCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(50*time.Millisecond, cancel)
+	start := time.Now()
+	d := Ask(ctx, serve(t, silent), "shop.example", "site", Options{Timeout: 5 * time.Second})
+	if d.Failure != Cancelled || time.Since(start) > 2*time.Second {
+		t.Errorf("%s after %s", d.Failure, time.Since(start))
+	}
+}
+
 func TestParse(t *testing.T) {
 	for in, want := range map[string]string{
 		"9.9.9.9": "9.9.9.9:53", "9.9.9.9:5353": "9.9.9.9:5353", "2620:fe::fe": "[2620:fe::fe]:53",

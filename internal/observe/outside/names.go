@@ -28,11 +28,12 @@ type painted struct {
 	at   time.Time
 }
 
-// names asks every server for the site's name and for every origin's name.
-func (r *run) names(ctx context.Context) {
+// names asks every server for the site's name and for every origin's name. The
+// questions end with lookups, and what follows from their answers with ctx.
+func (r *run) names(ctx, lookups context.Context) {
 	servers := r.ask.Servers
 	if len(servers) == 0 {
-		s, err := dnsask.System()
+		s, err := r.system()
 		if err != nil {
 			r.noServer(err)
 		} else {
@@ -41,13 +42,13 @@ func (r *run) names(ctx context.Context) {
 	}
 	// An answer that came first starts the probes; nobody waits for the slowest.
 	if addr, err := netip.ParseAddr(r.ask.Host); err == nil {
-		r.aim(ctx, goal{addr: addr.Unmap(), site: true})
+		r.aim(ctx, goal{addr: addr.Unmap(), site: true}, &r.wg)
 	} else {
-		r.wg.Go(func() { r.siteName(ctx, servers) })
+		r.wg.Go(func() { r.siteName(ctx, lookups, servers) })
 	}
 	for _, o := range r.ask.Origins {
 		if o.Name != "" {
-			r.wg.Go(func() { r.originName(ctx, servers, o) })
+			r.wg.Go(func() { r.originName(ctx, lookups, servers, o) })
 		}
 	}
 }
@@ -92,14 +93,21 @@ func (r *run) each(ctx context.Context, servers []dnsask.Server, name, role stri
 	}
 }
 
-func (r *run) siteName(ctx context.Context, servers []dnsask.Server) {
-	r.each(ctx, servers, r.ask.Host, roleSite, func(d fact.DNS) {
+func (r *run) siteName(ctx, lookups context.Context, servers []dnsask.Server) {
+	r.each(lookups, servers, r.ask.Host, roleSite, func(d fact.DNS) {
+		if d.Failure == dnsask.Cancelled {
+			r.lack(originward.NotObserved{
+				Question: fact.QDNS, Subject: originward.Subject{Host: r.ask.Host, Name: d.Name},
+				Why: "the system's resolver had not answered when all else was known, and was not awaited", How: "name a resolver with --resolver ADDR",
+			})
+			return
+		}
 		r.mu.Lock()
 		r.site = append(r.site, painted{d, r.now()})
 		r.mu.Unlock()
 		for _, a := range d.Addrs() {
 			if !r.knownEdge(a) && !cdn.Placeholder(a) {
-				r.aim(ctx, goal{addr: a, name: r.ask.Host, site: true})
+				r.aim(ctx, goal{addr: a, name: r.ask.Host, site: true}, &r.wg)
 			}
 		}
 	})
@@ -114,12 +122,12 @@ func (r *run) knownEdge(a netip.Addr) bool {
 	return id != ""
 }
 
-func (r *run) originName(ctx context.Context, servers []dnsask.Server, o Origin) {
-	r.each(ctx, servers, o.Name, roleOrigin, func(d fact.DNS) {
+func (r *run) originName(ctx, lookups context.Context, servers []dnsask.Server, o Origin) {
+	r.each(lookups, servers, o.Name, roleOrigin, func(d fact.DNS) {
 		dnsask.Paint(&d, r.ask.Edges)
 		r.add(r.dnsItem(d, r.now()))
 		for _, a := range d.Addrs() {
-			r.aim(ctx, goal{addr: a, port: o.Port, name: o.Name})
+			r.aim(ctx, goal{addr: a, port: o.Port, name: o.Name}, &r.wg)
 		}
 	})
 }

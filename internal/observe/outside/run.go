@@ -21,7 +21,7 @@ func Observe(ctx context.Context, ask Ask) ([]originward.Evidence, []originward.
 	ask = ask.withDefaults()
 	ctx, cancel := context.WithTimeout(ctx, ask.budget())
 	defer cancel()
-	r := &run{ask: ask, profile: ask.profile(), probe: exchange.Probe, route: exchange.RouteSource}
+	r := &run{ask: ask, profile: ask.profile(), probe: exchange.Probe, route: exchange.RouteSource, system: dnsask.System}
 	r.deadline, _ = ctx.Deadline()
 	r.all(ctx)
 	return r.evidence, r.missing
@@ -32,11 +32,12 @@ type run struct {
 	ask      Ask
 	profile  exchange.Profile
 	deadline time.Time
-	// probe and route are the exchange package's; tests of the flow replace them.
-	probe func(context.Context, exchange.ProbeSpec) fact.Exchange
-	route func(netip.AddrPort) (netip.Addr, error)
+	// What the run reaches out with; tests of the flow replace it.
+	probe  func(context.Context, exchange.ProbeSpec) fact.Exchange
+	route  func(netip.AddrPort) (netip.Addr, error)
+	system func() (dnsask.Server, error) // the system's resolver
 
-	wg sync.WaitGroup
+	wg sync.WaitGroup // look-ups, and what they lead to
 
 	mu       sync.Mutex // guards the following
 	evidence []originward.Evidence
@@ -53,21 +54,49 @@ type goalKey struct {
 }
 
 func (r *run) all(ctx context.Context) {
+	begun := time.Now()
 	r.goals, r.routes = map[goalKey]bool{}, map[netip.Addr]routed{}
+	var given sync.WaitGroup
 	for _, o := range r.ask.Origins {
 		if o.Addr.IsValid() {
-			r.aim(ctx, goal{addr: o.Addr, port: o.Port})
+			r.aim(ctx, goal{addr: o.Addr, port: o.Port}, &given)
 		}
 	}
-	r.names(ctx)
-	r.wg.Wait()
+	lookups, giveUp := context.WithCancel(ctx)
+	defer giveUp()
+	r.names(ctx, lookups)
+	named := make(chan struct{})
+	go func() { r.wg.Wait(); close(named) }()
+	given.Wait()
+	if r.dnsIsExtra() {
+		select {
+		case <-named:
+		case <-time.After(time.Until(begun.Add(dnsGrace))):
+			giveUp()
+		}
+	}
+	<-named
 	r.paintSite()
 	r.ownNetwork()
 	r.noOrigin()
 }
 
+// dnsGrace is how long an answer of the system's resolver is awaited when all
+// else is known: a resolver that has the answer gives it in a few ms, and the
+// verdict on an origin that refuses has to stand by 150 ms.
+const dnsGrace = 110 * time.Millisecond
+
+// dnsIsExtra reports that the user said where edge and origin are and named no
+// resolver: what DNS says adds to the picture, and nothing waits for it.
+func (r *run) dnsIsExtra() bool {
+	if len(r.ask.Servers) > 0 || len(r.ask.Edges) == 0 || len(r.ask.Origins) == 0 {
+		return false
+	}
+	return !slices.ContainsFunc(r.ask.Origins, func(o Origin) bool { return !o.Addr.IsValid() })
+}
+
 // aim looks at an origin address, once, unless our own network cannot reach it.
-func (r *run) aim(ctx context.Context, g goal) {
+func (r *run) aim(ctx context.Context, g goal, wg *sync.WaitGroup) {
 	if !r.first(g) {
 		return
 	}
@@ -77,7 +106,7 @@ func (r *run) aim(ctx context.Context, g goal) {
 	}
 	g.source = src
 	for _, d := range doors(g.port, r.ask) {
-		r.wg.Go(func() { r.door(ctx, g, d) })
+		wg.Go(func() { r.door(ctx, g, d) })
 	}
 }
 
@@ -109,7 +138,7 @@ func (r *run) door(ctx context.Context, g goal, d door) {
 	if failed != nil {
 		first <- *failed
 	} else {
-		r.wg.Go(func() { first <- r.probe(ctx, r.spec(g, d, fact.VariantPlain)) })
+		go func() { first <- r.probe(ctx, r.spec(g, d, fact.VariantPlain)) }()
 	}
 	second := looks{run: r, ctx: ctx, goal: g, door: d}
 	var x fact.Exchange

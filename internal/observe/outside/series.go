@@ -33,7 +33,7 @@ var idles = []time.Duration{time.Second, 3 * time.Second, 7 * time.Second, 16 * 
 // finished.
 func Series(ctx context.Context, ask Ask, every time.Duration) []originward.Evidence {
 	ask = ask.withDefaults()
-	r := &run{ask: ask, profile: ask.profile(), probe: exchange.Probe, route: exchange.RouteSource}
+	r := &run{ask: ask, profile: ask.profile(), probe: exchange.Probe, route: exchange.RouteSource, system: dnsask.System}
 	for _, g := range r.knownGoals(ctx) {
 		src, err := r.route(netip.AddrPortFrom(g.addr, 443))
 		if err != nil {
@@ -58,7 +58,7 @@ func (r *run) knownGoals(ctx context.Context) []goal {
 		}
 	}
 	servers := r.ask.Servers
-	if s, err := dnsask.System(); len(servers) == 0 && err == nil {
+	if s, err := r.system(); len(servers) == 0 && err == nil {
 		servers = []dnsask.Server{s}
 	}
 	resolve := func(name string, f func(netip.Addr)) {
