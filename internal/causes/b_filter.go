@@ -95,7 +95,8 @@ func (v *View) unitDenied() []Verdict {
 
 func judgePortClosed(v *View) []Verdict {
 	out := v.blocked("firewall.host.port-closed", func(b block, c *Case) {
-		c.Backs("Does the server listen behind it?", v.served(b.leg))
+		// Nothing behind a closed port is a cause of its own; it makes neither less true.
+		c.Ask("Does the server listen behind it?", v.served(b.leg), originward.Proved, originward.Proved)
 		c.Says("the origin's firewall does not admit port "+itoa(int(b.leg.Port)),
 			blockText(b)+"; other sources meet the same end.")
 		c.Fix(v.fixAdmit(b))

@@ -61,7 +61,7 @@ func cdnCauses() []Cause {
 		},
 		{
 			ID: "cdn.origin-timeout", Family: "E", Title: "the origin's response comes too late", Codes: []int{524, 503, 504}, Where: onTheHost,
-			Needs: needs(needVisit), After: lateOf, Judge: judgeOriginTimeout,
+			Needs: needs(needVisit, needHost("", lookLocal.How)), After: lateOf, Judge: judgeOriginTimeout,
 			Doc: Doc{
 				What:  "The origin is reached, and the first byte comes later than the CDN waits (125 s at Cloudflare by default).",
 				Looks: "524 at exactly the limit.",

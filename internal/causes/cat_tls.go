@@ -9,7 +9,7 @@ func tlsCauses() []Cause {
 	return []Cause{
 		{
 			ID: "tls.cert-expired", Family: "G", Title: "the certificate has expired", Codes: []int{526}, Where: onTheHost,
-			Needs: needs(strictly), After: append(certOf, "tls.clock-skew"), Judge: judgeCertExpired,
+			Needs: needs(strictly, needHost("certificates", lookCerts.How)), After: append(certOf, "tls.clock-skew"), Judge: judgeCertExpired,
 			Doc: Doc{
 				What:  "The certificate that the origin serves is past its end date.",
 				Looks: "526 in strict modes; nothing at all in full.",

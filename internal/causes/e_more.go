@@ -118,7 +118,7 @@ func (v *View) slowAnswer(l *Leg) Ans {
 	if len(l.Direct) == 0 {
 		return Unseen(lookDirect)
 	}
-	return directIs(l, "answers in time", OutOK, OutBody).Not()
+	return No("direct requests do not end by waiting", idsOf(l.Direct)...)
 }
 
 // onlyLate answers whether the server is alive: the host shows its processes

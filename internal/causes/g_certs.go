@@ -104,6 +104,7 @@ func judgeCertExpired(v *View) []Verdict {
 		}
 		when := s.leaf().NotAfter.UTC().Format(time.DateOnly)
 		c := v.certCase("tls.cert-expired", s, Yes("the certificate that "+s.leg.String()+" serves ended on "+when, s.by))
+		c.Apart("Is the file on the host no newer than what is served?", v.fileIsOld(s))
 		c.Says("the origin's certificate has expired", "The certificate for "+names(s.leaf())+" ended on "+when+", and the edge checks it.")
 		c.Fix(v.fixRenew(s))
 		out = append(out, c.Done())
@@ -163,6 +164,25 @@ func judgeNotReloaded(v *View) []Verdict {
 		out = append(out, c.Fix(f).Done())
 	}
 	return out
+}
+
+// fileIsOld answers whether no configured file of the host holds a renewed
+// certificate for the site: else the server was only not reloaded.
+func (v *View) fileIsOld(s served) Ans {
+	if len(v.certs) == 0 || !v.Here(s.leg) {
+		return Unseen(lookCerts)
+	}
+	if f, by, ok := v.newerFile(s); ok {
+		return No(f.File+" holds a renewed certificate", by)
+	}
+	for _, it := range v.certs {
+		for _, f := range it.Fact.Files {
+			if len(f.Chain) > 0 && (f.Chain[0].SHA256 == s.leaf().SHA256 || v.fileIsFor(it.Fact, f, s)) {
+				return Yes(f.File+" holds the same old certificate", it.ID)
+			}
+		}
+	}
+	return Unseen(lookCerts)
 }
 
 // newerFile finds the configured file whose certificate differs from the

@@ -16,6 +16,12 @@ func (v *View) noKernelLoss(l *Leg) Ans {
 	if a := v.tableFull(); a.IsYes() {
 		return a.Not()
 	}
+	if a := v.flooded(); a.IsYes() {
+		return a.Not()
+	}
+	if n, by := v.growth("ListenOverflows", "ListenDrops", "TCPReqQFullDrop", "PAWSPassive", "PAWSPassiveRejected", "IPReversePathFilter"); n > 0 {
+		return No("the kernel counts dropped connections now", by...)
+	}
 	return Yes("no queue or table of the kernel is full", v.counters[0].ID)
 }
 
