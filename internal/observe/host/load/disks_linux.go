@@ -39,46 +39,86 @@ const (
 // and those of the files that the processes which listen have open. hung
 // names mounts that did not answer.
 func disks(ctx context.Context, env *collect.Env) (list []fact.Disk, hung []string) {
-	mounts := mountTable(filepath.Join(env.Proc, "self/mountinfo"))
-	byMount := map[string]*fact.Disk{}
-	look := func(path string, mounts []mount, why string) {
-		m, ok := mountOf(mounts, mountPath(path))
-		if !ok || m.pseudo() {
-			return
-		}
-		if d := byMount[m.at]; d != nil {
-			if !slices.Contains(d.UsedBy, why) {
-				d.UsedBy = append(d.UsedBy, why)
-			}
-			return
-		}
-		if len(byMount) >= maxDisks || slices.Contains(hung, m.at) {
-			return
-		}
-		d, ok := statfs(ctx, path)
-		if !ok {
-			hung = append(hung, m.at)
-			return
-		}
-		if d.Size == 0 {
-			return
-		}
-		d.Mount, d.Type, d.UsedBy = escape.Line(m.at, 256), escape.Line(m.fs, 32), []string{why}
-		byMount[m.at] = &d
-	}
+	s := survey{ctx: ctx, disks: map[string]*fact.Disk{}}
+	ours := mountTable(filepath.Join(env.Proc, "self/mountinfo"))
 	for _, p := range places {
 		if _, err := os.Lstat(env.File(p.path)); err == nil {
-			look(env.File(p.path), mounts, p.why)
+			s.look(env.File(p.path), ours, p.why)
 		}
 	}
 	for _, o := range openFiles(ctx, env) {
-		look(o.path, *cmp.Or(o.mounts, &mounts), o.why)
+		if o.mounts != nil {
+			s.look(o.path, *o.mounts, o.why)
+		} else {
+			s.look(o.path, ours, o.why)
+		}
 	}
-	for _, d := range byMount {
+	s.lookForFull(env, ours)
+	for _, d := range s.disks {
 		list = append(list, *d)
 	}
 	slices.SortFunc(list, func(a, b fact.Disk) int { return cmp.Compare(a.Mount, b.Mount) })
-	return list, hung
+	return list, s.hung
+}
+
+// survey is one look at the file systems.
+type survey struct {
+	ctx   context.Context
+	disks map[string]*fact.Disk // by mount point
+	hung  []string
+}
+
+// look asks the file system that a path lies on, once, and notes why it
+// matters.
+func (s *survey) look(path string, mounts []mount, why string) {
+	m, ok := mountOf(mounts, mountPath(path))
+	if !ok || m.pseudo() {
+		return
+	}
+	if d := s.disks[m.at]; d != nil {
+		if !slices.Contains(d.UsedBy, why) {
+			d.UsedBy = append(d.UsedBy, why)
+		}
+		return
+	}
+	if d := s.ask(path, m); d != nil {
+		d.UsedBy = []string{why}
+		s.disks[m.at] = d
+	}
+}
+
+// lookForFull adds file systems that nothing known needs, but that are nearly
+// full: a server that could not start holds no file open.
+func (s *survey) lookForFull(env *collect.Env, mounts []mount) {
+	for _, m := range mounts {
+		if s.disks[m.at] != nil || m.pseudo() || m.network() {
+			continue
+		}
+		if d := s.ask(env.File(m.at), m); d != nil && nearlyFull(*d) {
+			s.disks[m.at] = d
+		}
+	}
+}
+
+func (s *survey) ask(path string, m mount) *fact.Disk {
+	if len(s.disks) >= maxDisks || slices.Contains(s.hung, m.at) {
+		return nil
+	}
+	d, ok := statfs(s.ctx, path)
+	if !ok {
+		s.hung = append(s.hung, m.at)
+		return nil
+	}
+	if d.Size == 0 {
+		return nil
+	}
+	d.Mount, d.Type = escape.Line(m.at, 256), escape.Line(m.fs, 32)
+	return &d
+}
+
+// nearlyFull reports whether less than a twentieth is left.
+func nearlyFull(d fact.Disk) bool {
+	return !d.ReadOnly && (float64(d.Avail) < 0.05*float64(d.Size) || d.Inodes > 0 && float64(d.InodeFree) < 0.05*float64(d.Inodes))
 }
 
 type mounts []mount
@@ -90,6 +130,15 @@ type mount struct{ at, fs string }
 func (m mount) pseudo() bool {
 	switch m.fs {
 	case "proc", "sysfs", "cgroup", "cgroup2", "devpts", "devtmpfs", "mqueue", "debugfs", "tracefs", "securityfs", "pstore", "bpf", "configfs", "fusectl", "binfmt_misc", "autofs", "nsfs", "hugetlbfs", "efivarfs", "rpc_pipefs", "squashfs", "iso9660":
+		return true
+	}
+	return false
+}
+
+// network file systems may hang, and are not looked at without a reason.
+func (m mount) network() bool {
+	switch m.fs {
+	case "nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "glusterfs", "lustre", "afs", "fuse.sshfs", "fuse.s3fs", "fuse.glusterfs":
 		return true
 	}
 	return false

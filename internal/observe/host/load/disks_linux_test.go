@@ -1,6 +1,8 @@
 package load
 
 import (
+	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -68,5 +70,37 @@ func TestThisMachine(t *testing.T) {
 		if d.Size == 0 || d.Avail > d.Size || d.Type == "" || len(d.UsedBy) == 0 {
 			t.Errorf("%+v", d)
 		}
+	}
+}
+
+// TestFullWithoutUse: a file system that is full is told although nothing
+// known has a file on it.
+func TestFullWithoutUse(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", dir).CombinedOutput(); err != nil {
+		t.Skipf("needs to mount: %v %s", err, out)
+	}
+	t.Cleanup(func() { _ = exec.Command("umount", "-l", dir).Run() })
+	find := func() *fact.Disk {
+		list, hung := disks(t.Context(), collect.NewEnv(collect.Ask{}, collect.Sources{}))
+		if len(hung) > 0 {
+			t.Errorf("hung: %v", hung)
+		}
+		for _, d := range list {
+			if d.Mount == dir {
+				return &d
+			}
+		}
+		return nil
+	}
+	if d := find(); d != nil {
+		t.Errorf("an empty file system that nothing uses is told: %+v", d)
+	}
+	_ = os.WriteFile(filepath.Join(dir, "fill"), make([]byte, 1<<20), 0o644)
+	if d := find(); d == nil || d.Avail != 0 || len(d.UsedBy) != 0 {
+		t.Errorf("full: %+v", d)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -136,6 +137,10 @@ func (s *survey) family(ctx context.Context, f originward.Family) (seen []origin
 		if !whole || t.cut {
 			missing = append(missing, collect.Missing(fact.QRoutes, subject, "the routing tables split the edge's ranges into more pieces than are looked up", "ip route get EDGE_ADDRESS"))
 		}
+	}
+	if slices.ContainsFunc(text, func(r string) bool { return strings.Contains(r, " fwmark ") }) {
+		missing = append(missing, collect.Missing(fact.QRoutes, subject, "policy rules choose routes by firewall mark: a reply that is marked may leave another way than the look-up says",
+			"look at the mark rules: nft list ruleset | grep mark; then ip route get ADDRESS mark MARK"))
 	}
 	if len(locals) == 0 && len(ranges) > 0 {
 		// Without an address of the family nothing can be answered from here,

@@ -80,12 +80,19 @@ func classify(p procs.Process, listens map[int]bool) *kind {
 	if k := kindOf(p.Name(), p.Comm, title(p)); k != nil {
 		return k
 	}
+	if forwarders[p.Name()] {
+		return nil
+	}
 	onWebPort, listening := listens[p.PID]
 	if onWebPort || (listening && (app.matches(p.Name()) || app.matches(p.Comm))) {
 		return &app
 	}
 	return nil
 }
+
+// forwarders hold a listening socket for somebody else: a container, or a
+// service that is started on demand.
+var forwarders = map[string]bool{"docker-proxy": true, "rootlessport": true, "slirp4netns": true, "pasta": true, "passt": true, "systemd": true, "inetd": true, "xinetd": true}
 
 // title is the program's name in the title that it has written over its
 // command line; it tells the kind where the executable is not readable.

@@ -15,24 +15,6 @@ import (
 	"github.com/originward/originward/internal/escape"
 )
 
-// unit is what the service manager says of a unit.
-type unit struct {
-	name     string
-	active   string // active, inactive, failed, activating …
-	enabled  fact.Tri
-	restarts int
-	result   string
-	exit     *int
-	signal   string
-	since    time.Time
-	pid      int
-	exec     []string // command line of ExecStart
-	ipDeny   []netip.Prefix
-	ipAllow  []netip.Prefix
-	frozen   bool
-	slice    string
-}
-
 // maxUnits bounds the units asked for; each costs two calls.
 const maxUnits = 64
 
@@ -192,15 +174,4 @@ func execStart(v any) []string {
 	}
 	args, _ := rows[0][1].([]string)
 	return args
-}
-
-// state names a unit's state in the words of fact.Service.
-func (u *unit) state() string {
-	switch u.active {
-	case "active", "reloading", "refreshing":
-		return "running"
-	case "inactive", "deactivating", "maintenance":
-		return "stopped"
-	}
-	return u.active // failed, activating
 }
