@@ -131,6 +131,7 @@ func TestConnectFaults(t *testing.T) {
 }
 
 func TestNoRoute(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	if err := w.edge.AddRoute(netns.Route{Dst: netip.MustParsePrefix("203.0.113.0/24"), Type: "unreachable"}); err != nil {
 		t.Fatal(err)
@@ -165,6 +166,7 @@ func TestNoRoute(t *testing.T) {
 
 // TestBacklog parts the two meanings of "never accepted".
 func TestBacklog(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	if _, err := w.origin.Listen("tcp", origin4+":80"); err != nil { // never accepts, queue free
 		t.Fatal(err)
@@ -199,6 +201,7 @@ func TestBacklog(t *testing.T) {
 // TestUnacknowledgedRequest is the second timer of 522: connected, then nothing
 // that is sent is acknowledged any more.
 func TestUnacknowledgedRequest(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.serve(t, origin4+":80", wait)
 	conn := w.dial(t, origin4+":80", quick())
@@ -246,6 +249,7 @@ func TestKeepaliveDeath(t *testing.T) {
 
 // TestBodyWriteTimeout: the origin's kernel takes what its buffers hold and no more.
 func TestBodyWriteTimeout(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	if _, err := w.origin.Listen("tcp", origin4+":80"); err != nil {
 		t.Fatal(err)
@@ -263,14 +267,6 @@ func TestBodyWriteTimeout(t *testing.T) {
 	if f == nil || f.Phase != originward.PhaseWrite || f.Type != originward.ConnectionWriteTimeout || f.Code().Error != 524 {
 		t.Fatalf("fault %v", f)
 	}
-}
-
-type zeros struct{}
-
-func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
-
-func get(path string) *Request {
-	return &Request{Method: "GET", Head: []byte("GET " + path + " HTTP/1.1\r\nHost: origin.example\r\n\r\n"), Replayable: true}
 }
 
 func (w world) dial(t testing.TB, addr string, p Profile) *Conn {

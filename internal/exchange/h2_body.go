@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 net/http's client connection, which replaces package http2's, hides the types of its errors
+
 package exchange
 
 import (

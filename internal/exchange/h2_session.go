@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 net/http's client connection, which replaces package http2's, hides the types of its errors
+
 package exchange
 
 import (
@@ -34,7 +36,6 @@ func (c *Conn) startHTTP2() *originward.Fault {
 	c.stream = c.tls
 	c.wire.forever()
 	w := &watch2{Conn: c.tls}
-	//lint:ignore SA1019 the client of net/http keeps connections to itself and hides the errors' types
 	t := &http2.Transport{
 		DisableCompression: true,
 		MaxHeaderListSize:  uint32(headSlack * c.profile.Head),

@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 the origin of these tests is made of package http2's own parts
+
 package exchange
 
 import (
@@ -113,7 +115,7 @@ func TestHTTP2Faults(t *testing.T) {
 			drain(f)
 		}, protocol("h2_protocol")},
 		{"closes", func(f *http2.Framer, _ net.Conn) { _ = f.WriteSettings(); untilHeaders(f) },
-			want{originward.PhaseFirstByte, originward.ConnectionTerminated, 520, "", "closed", ""}},
+			want{originward.PhaseFirstByte, originward.ConnectionTerminated, 520, "", "", ""}}, // in order or by reset: frames may lie unread
 		{"silent", func(f *http2.Framer, _ net.Conn) { _ = f.WriteSettings(); drain(f) },
 			want{originward.PhaseFirstByte, originward.HTTPResponseTimeout, 524, "", "timeout", ""}},
 		{"header list over 128 KB", func(f *http2.Framer, _ net.Conn) { _ = f.WriteSettings(); bigHeaders(f, untilHeaders(f)); drain(f) },
@@ -222,6 +224,7 @@ func TestHTTP2RoundTrip(t *testing.T) {
 // TestHTTP2Shares: many requests at once go over one connection, within the limit
 // of streams that the origin sets, and each ends on its own.
 func TestHTTP2Shares(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	var conns atomic.Int32
 	cfg := s.config(func(c *tls.Config) { c.NextProtos = []string{"h2"} })
@@ -331,6 +334,7 @@ func TestHTTP2VisitorFails(t *testing.T) {
 // TestHTTP2FailedDialHoldsNobodyUp: when an origin that spoke HTTP/2 is gone, those
 // who waited for a connection do not fail one after the other.
 func TestHTTP2FailedDialHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -72,9 +73,15 @@ func (w *watch2) Read(p []byte) (int, error) {
 		w.first = append(w.first, p[:min(n, maxSample-len(w.first))]...)
 	}
 	w.walk(p[:n])
+	garbage := w.frames > 0 && !w.settings
 	w.mu.Unlock()
+	if garbage {
+		return 0, errNotHTTP2 // package http2 would say so on the program's standard error
+	}
 	return n, err
 }
+
+var errNotHTTP2 = errors.New("the first frame is not SETTINGS")
 
 const (
 	frameHeader = 9

@@ -133,3 +133,11 @@ func TestProbeRefusalIsKnownAtOnce(t *testing.T) {
 }
 
 type exchangeFact = fact.Exchange
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+func get(path string) *Request {
+	return &Request{Method: "GET", Head: []byte("GET " + path + " HTTP/1.1\r\nHost: origin.example\r\n\r\n"), Replayable: true}
+}

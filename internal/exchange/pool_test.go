@@ -458,6 +458,7 @@ func TestCallerGivesUp(t *testing.T) {
 // TestSlowVisitor: a visitor that pauses for longer than the read timer while the
 // origin has more to give, or has given all, is no fault of the origin's.
 func TestSlowVisitor(t *testing.T) {
+	t.Parallel()
 	size := 8 << 20
 	addr := serve(t, func(c net.Conn) {
 		readHead(c)
