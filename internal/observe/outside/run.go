@@ -84,7 +84,7 @@ func (r *run) all(ctx context.Context) {
 // dnsGrace is how long an answer of the system's resolver is awaited when all
 // else is known: a resolver that has the answer gives it in a few ms, and the
 // verdict on an origin that refuses has to stand by 150 ms.
-const dnsGrace = 110 * time.Millisecond
+const dnsGrace = 80 * time.Millisecond
 
 // dnsIsExtra reports that the user said where edge and origin are and named no
 // resolver: what DNS says adds to the picture, and nothing waits for it.

@@ -159,6 +159,7 @@ func (r *run) record(ctx context.Context, before *fact.EdgeRecord) *fact.EdgeRec
 		r.noRecord(err)
 		return nil
 	}
+	rec.Items = stale(rec.Items, before, r.rays())
 	for _, ray := range r.failedRays(rec) {
 		if one, err := r.ask.API.ray(ctx, ray); err == nil {
 			rec.Items = append(one.Items, rec.Items...)
@@ -172,6 +173,53 @@ func (r *run) record(ctx context.Context, before *fact.EdgeRecord) *fact.EdgeRec
 		Text: textRecord(r.ask.Host, rec), Reproduce: r.ask.API.reproduce(r.ask.Host),
 	})
 	return rec
+}
+
+// recently is how long before our first visit an exchange may lie and still be
+// taken for one of now, clocks that differ included.
+const recently = 10 * time.Second
+
+// stale leaves out exchanges from just before our visits. The edge had them on
+// record when we began, so they say how things were, for example before the
+// repair that is being checked; further back they are history, and stay.
+// Without a visit of ours on record all stay. Only the edge's clock is looked
+// at.
+func stale(items []fact.EdgeExchange, before *fact.EdgeRecord, own map[string]bool) []fact.EdgeExchange {
+	var first time.Time
+	for _, x := range items {
+		if own[bare(x.Ray)] && (first.IsZero() || x.At.Before(first)) {
+			first = x.At
+		}
+	}
+	if before == nil || first.IsZero() {
+		return items
+	}
+	known := map[string]bool{}
+	for _, x := range before.Items {
+		known[x.Ray] = true
+	}
+	return slices.DeleteFunc(slices.Clone(items), func(x fact.EdgeExchange) bool {
+		return known[x.Ray] && !own[bare(x.Ray)] && first.Sub(x.At) < recently
+	})
+}
+
+// rays are those of our own visits.
+func (r *run) rays() map[string]bool {
+	out := map[string]bool{}
+	for _, d := range r.doors {
+		for _, v := range d.answers {
+			if v.answer.Ray != "" {
+				out[v.answer.Ray] = true
+			}
+		}
+	}
+	return out
+}
+
+// bare is a ray without the place.
+func bare(ray string) string {
+	ray, _, _ = strings.Cut(ray, "-")
+	return ray
 }
 
 // reproduce is a shell command that asks again; the token is the reader's own.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/originward/originward"
 	"github.com/originward/originward/fact"
@@ -116,6 +117,36 @@ func TestNoRecord(t *testing.T) {
 	}
 	if _, err := (&API{Base: "shop.example"}).exchanges(t.Context(), host); err == nil || !strings.Contains(err.Error(), "http://127.0.0.1:8520") {
 		t.Errorf("bad base: %v", err)
+	}
+}
+
+// What the edge had on record just before our visits is from before them; older
+// history, and what came since, stays.
+func TestStale(t *testing.T) {
+	at := func(s int) time.Time { return time.Date(2026, 11, 22, 8, 0, s, 0, time.UTC) }
+	item := func(ray string, s int) fact.EdgeExchange { return fact.EdgeExchange{Ray: ray, At: at(s)} }
+	history, just, own, other := item("history", 20), item("just", 48), item("own-LAB", 50), item("other", 51)
+	items := []fact.EdgeExchange{other, own, just, history}
+	names := func(xs []fact.EdgeExchange) string {
+		var out []string
+		for _, x := range xs {
+			out = append(out, x.Ray)
+		}
+		return strings.Join(out, " ")
+	}
+	before := &fact.EdgeRecord{Items: []fact.EdgeExchange{own, just, history}} // read while the first visit ran
+	for _, tt := range []struct {
+		before *fact.EdgeRecord
+		own    map[string]bool
+		want   string
+	}{
+		{before, map[string]bool{"own": true}, "other own-LAB history"},
+		{before, map[string]bool{}, "other own-LAB just history"},
+		{nil, map[string]bool{"own": true}, "other own-LAB just history"},
+	} {
+		if got := names(stale(items, tt.before, tt.own)); got != tt.want {
+			t.Errorf("%s, want %s", got, tt.want)
+		}
 	}
 }
 

@@ -83,8 +83,7 @@ func (r *run) series(d *edgeDoor, rec *fact.EdgeRecord) {
 	egress := map[string]netip.Addr{}
 	if rec != nil {
 		for _, x := range rec.Items {
-			ray, _, _ := strings.Cut(x.Ray, "-")
-			egress[ray] = x.Egress
+			egress[bare(x.Ray)] = x.Egress
 		}
 	}
 	rep := fact.Repeat{Target: netip.AddrPortFrom(d.edge.Addr, d.edge.Port), Via: "edge"}
