@@ -4,19 +4,23 @@ import (
 	"context"
 
 	"github.com/originward/originward/internal/observe/host/bans"
+	"github.com/originward/originward/internal/observe/host/certs"
 	"github.com/originward/originward/internal/observe/host/clock"
 	"github.com/originward/originward/internal/observe/host/collect"
 	"github.com/originward/originward/internal/observe/host/containers"
 	"github.com/originward/originward/internal/observe/host/counters"
 	"github.com/originward/originward/internal/observe/host/ifaces"
+	"github.com/originward/originward/internal/observe/host/jobs"
 	"github.com/originward/originward/internal/observe/host/load"
 	"github.com/originward/originward/internal/observe/host/logs"
 	"github.com/originward/originward/internal/observe/host/loopback"
 	"github.com/originward/originward/internal/observe/host/packetfilter"
 	"github.com/originward/originward/internal/observe/host/procs"
+	"github.com/originward/originward/internal/observe/host/resolution"
 	"github.com/originward/originward/internal/observe/host/routes"
 	"github.com/originward/originward/internal/observe/host/services"
 	"github.com/originward/originward/internal/observe/host/sockets"
+	"github.com/originward/originward/internal/observe/host/tunnel"
 	"github.com/originward/originward/internal/observe/host/webconfig"
 )
 
@@ -31,6 +35,10 @@ func collectors() []collect.Collector {
 		packetfilter.Collector(),
 		services.Collector(),
 		webconfig.Collector(configs),
+		certs.Collector(configs),
+		resolution.Collector(configs),
+		tunnel.Collector(configs),
+		jobs.Collector(),
 		bans.Collector(configs),
 		containers.Collector(),
 		loopback.Collector(),
