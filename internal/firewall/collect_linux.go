@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +14,8 @@ import (
 
 	"github.com/originward/originward/internal/firewall/eval"
 	"github.com/originward/originward/internal/firewall/fib"
+	"github.com/originward/originward/internal/firewall/ipset"
+	"github.com/originward/originward/internal/firewall/legacy"
 	"github.com/originward/originward/internal/firewall/nft"
 	"github.com/originward/originward/internal/firewall/ruleset"
 )
@@ -45,6 +48,8 @@ func Collect(ctx context.Context, opts Options) (*Snapshot, error) {
 		rs = &ruleset.Ruleset{}
 	}
 	s.Generation = rs.Generation
+	s.readIPSets(ctx, rs)
+	s.readLegacy(ctx, rs)
 	s.host = &eval.Host{Rules: rs, Net: net, BridgeCalls: s.bridgeCalls()}
 	s.outside()
 	for _, l := range s.Unread {
@@ -55,6 +60,45 @@ func Collect(ctx context.Context, opts Options) (*Snapshot, error) {
 	s.Count = count(rs)
 	s.Took = opts.Now().Sub(start)
 	return s, nil
+}
+
+// maxIPSetEntries bounds what is kept of one ipset (its own default limit is 65,536 entries, and lists of half a million
+// exist).
+const maxIPSetEntries = 2_000_000
+
+func (s *Snapshot) readIPSets(ctx context.Context, rs *ruleset.Ruleset) {
+	d, err := ipset.Read(ctx, maxIPSetEntries)
+	switch {
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
+		s.unread(Limit{What: "ipsets", Why: err.Error(), How: "run as root, or give the program CAP_NET_ADMIN"})
+	case err != nil:
+		s.unread(Limit{What: "ipsets", Why: err.Error()})
+	default:
+		rs.IPSets, rs.IPSetNames = d.Sets, d.ByIndex
+	}
+}
+
+// readLegacy adds the old xtables, which nf_tables does not show.
+func (s *Snapshot) readLegacy(ctx context.Context, rs *ruleset.Ruleset) {
+	for _, f := range []struct {
+		fam  ruleset.Family
+		tool string
+		what string
+	}{{ruleset.IP, s.options.LegacySave4, "legacy iptables tables"}, {ruleset.IP6, s.options.LegacySave6, "legacy ip6tables tables"}} {
+		tables, used, err := legacy.Read(ctx, s.options.Proc, f.fam, f.tool)
+		switch {
+		case errors.Is(err, legacy.ErrNoTool):
+			s.unread(Limit{What: f.what, Why: err.Error(), How: "install iptables-legacy-save", Hides: true})
+		case errors.Is(err, fs.ErrPermission):
+			s.unread(Limit{What: f.what, Why: err.Error(), How: "run as root", Hides: true})
+		case err != nil:
+			s.unread(Limit{What: f.what, Why: err.Error(), Hides: true})
+		}
+		rs.Tables = append(rs.Tables, tables...)
+		if used != "" && f.fam == ruleset.IP {
+			s.legacyTool = strings.TrimSuffix(filepath.Base(used), "-save")
+		}
+	}
 }
 
 func (o Options) filled() Options {
@@ -92,7 +136,7 @@ func (s *Snapshot) outside() {
 			s.unread(Limit{What: "tc filter on " + l.Name, Why: "a filter there may drop or redirect packets before any rule", How: "tc filter show dev " + l.Name + " ingress"})
 		}
 	}
-	if b, err := os.ReadFile(filepath.Join(s.options.Proc, "net/ip_vs")); err == nil && strings.Count(string(b), "\n") > 3 {
+	if b, err := os.ReadFile(filepath.Join(s.options.Proc, "thread-self/net/ip_vs")); err == nil && strings.Count(string(b), "\n") > 3 {
 		s.unread(Limit{What: "IPVS", Why: "virtual services take packets out of the modelled path", How: "ipvsadm -L -n", Hides: true})
 	}
 	for _, t := range s.host.Rules.Tables {
