@@ -18,28 +18,31 @@ const (
 // kindRow recognises a job by what it runs; the first that matches counts.
 type kindRow struct {
 	kind string
-	name string // of the tool; empty = the script's own
+	name string   // of the tool; empty = the script's own
+	has  []string // one of these must be there: cheaper than the expression
 	re   *regexp.Regexp
 }
 
 // kindRows: one line for each tool.
 var kindRows = []kindRow{
-	{kindACME, "certbot", regexp.MustCompile(`\bcertbot\b(?:[^\n]*\brenew\b)?|letsencrypt-auto`)},
-	{kindACME, "acme.sh", regexp.MustCompile(`\bacme\.sh\b`)},
-	{kindACME, "lego", regexp.MustCompile(`\blego\b[^\n]*\brenew\b`)},
-	{kindACME, "dehydrated", regexp.MustCompile(`\bdehydrated\b[^\n]*(?:-c\b|--cron\b)`)},
-	{kindACME, "getssl", regexp.MustCompile(`\bgetssl\b`)},
-	{kindACME, "uacme", regexp.MustCompile(`\buacme\b[^\n]*\bissue\b`)},
-	{kindAllowlist, "", regexp.MustCompile(`cloudflare\.com/(?:client/v4/)?ips(?:-v[46])?\b|\bips-v[46]\b|ip-ranges\.json|api\.fastly\.com/public-ip-list`)},
-	{kindDynDNS, "ddclient", regexp.MustCompile(`\bddclient\b`)},
-	{kindDynDNS, "inadyn", regexp.MustCompile(`\binadyn\b`)},
-	{kindDynDNS, "", regexp.MustCompile(`api\.cloudflare\.com/client/v4/zones/[^\n]*dns_records|cloudflare-ddns|cf-ddns|\bddns\b|duckdns\.org|dynv6\.com|dyndns`)},
+	{kindACME, "certbot", []string{"certbot", "letsencrypt-auto"}, regexp.MustCompile(`\bcertbot\b|letsencrypt-auto`)},
+	{kindACME, "acme.sh", []string{"acme.sh"}, regexp.MustCompile(`\bacme\.sh\b`)},
+	{kindACME, "lego", []string{"lego"}, regexp.MustCompile(`\blego\b[^\n]*\brenew\b`)},
+	{kindACME, "dehydrated", []string{"dehydrated"}, regexp.MustCompile(`\bdehydrated\b[^\n]*(?:-c\b|--cron\b)`)},
+	{kindACME, "getssl", []string{"getssl"}, regexp.MustCompile(`\bgetssl\b`)},
+	{kindACME, "uacme", []string{"uacme"}, regexp.MustCompile(`\buacme\b[^\n]*\bissue\b`)},
+	{kindAllowlist, "", []string{"cloudflare.com", "ips-v", "ip-ranges.json", "public-ip-list"},
+		regexp.MustCompile(`cloudflare\.com/(?:client/v4/)?ips(?:-v[46])?\b|\bips-v[46]\b|ip-ranges\.json|api\.fastly\.com/public-ip-list`)},
+	{kindDynDNS, "ddclient", []string{"ddclient"}, regexp.MustCompile(`\bddclient\b`)},
+	{kindDynDNS, "inadyn", []string{"inadyn"}, regexp.MustCompile(`\binadyn\b`)},
+	{kindDynDNS, "", []string{"api.cloudflare.com", "ddns", "duckdns", "dynv6", "dyndns"},
+		regexp.MustCompile(`api\.cloudflare\.com/client/v4/zones/[^\n]*dns_records|cloudflare-ddns|cf-ddns|\bddns\b|duckdns\.org|dynv6\.com|dyndns`)},
 }
 
 // recognise gives kind and name of what a body of text runs.
 func recognise(text string) (kind, tool string, ok bool) {
 	for _, r := range kindRows {
-		if r.re.MatchString(text) {
+		if slices.ContainsFunc(r.has, func(w string) bool { return strings.Contains(text, w) }) && r.re.MatchString(text) {
 			return r.kind, r.name, true
 		}
 	}
