@@ -42,22 +42,31 @@ func covers(n *node, root string, proxied bool) (yes bool, depth int) {
 
 // wide are the sections that hold for the whole of a host, weakest first.
 func (r *reader) wide(h *node, s *fact.Site) []*node {
+	list, ok := r.broad[h]
+	if !ok {
+		list = r.widest(h, s)
+		r.broad[h] = list
+	}
+	return list
+}
+
+func (r *reader) widest(h *node, s *fact.Site) []*node {
 	type entry struct {
 		n     *node
 		depth int
 	}
 	var list []entry
 	proxied := s.Upstream != ""
-	add := func(from *node) {
-		for _, k := range from.kids {
+	add := func(kids []*node) {
+		for _, k := range kids {
 			if yes, depth := covers(k, s.Root, proxied); k.sect && yes {
 				list = append(list, entry{k, depth})
 			}
 		}
 	}
-	add(r.main)
+	add(r.paths)
 	if h != r.main {
-		add(h)
+		add(h.kids)
 	}
 	if !proxied {
 		for _, ht := range r.htaccess(h, s) {
@@ -103,7 +112,7 @@ func rulesOf(sections []*node, env environment) []rule {
 // refusals evaluates the address rules of a host: those for all of it, and
 // those of each path below.
 func (r *reader) refusals(h *node, s *fact.Site) []fact.SiteRefusal {
-	env := newEnvironment(r.main, h)
+	env := r.environment(h)
 	var out []fact.SiteRefusal
 	wide := r.wide(h, s)
 	if f, ok := r.refusal(h, rulesOf(wide, env)); ok {
@@ -202,13 +211,16 @@ func (r *reader) access() []fact.Access {
 		if len(out) >= maxEntries {
 			return
 		}
+		if n.name != "require" && n.name != "allow" && n.name != "deny" {
+			return
+		}
 		site, path := scope(in)
 		host := r.main
 		if len(in) > 1 && in[1].name == "virtualhost" {
 			host = in[1]
 		}
 		a := fact.Access{By: "address", Site: site, Path: path, Restored: r.restored(host), Place: placed(in, n)}
-		env := newEnvironment(r.main, host)
+		env := r.environment(host)
 		for _, x := range accessOf(n, env) {
 			a.Action, a.What, a.All, a.Prefix, a.CDN = x.Action, conf.Show(x.What), x.All, x.Prefix, nil
 			a.By = "address"

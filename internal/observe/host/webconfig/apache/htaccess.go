@@ -49,6 +49,15 @@ func parents(dir string) []string {
 // no part of the configuration: errors in it answer single requests with 500
 // and are kept as errors with their line.
 func (r *reader) htaccessFile(name string) *node {
+	n, ok := r.files[name]
+	if !ok {
+		n = r.parseHtaccess(name)
+		r.files[name] = n
+	}
+	return n
+}
+
+func (r *reader) parseHtaccess(name string) *node {
 	b, err := r.FS.Read(name, maxHtaccess)
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
@@ -81,18 +90,22 @@ func reason(err error) string {
 func (r *reader) overrides(h *node, dir string) []string {
 	var kinds []string
 	best := -1
-	for _, from := range []*node{r.main, h} {
-		for _, k := range from.kids {
+	own := h.kids
+	if h == r.main {
+		own = nil
+	}
+	for _, list := range [][]*node{r.paths, own} {
+		for _, k := range list {
 			if k.name != "directory" {
 				continue
 			}
 			yes, depth := covers(k, dir, false)
-			own := k.own("allowoverride")
-			if !yes || len(own) == 0 || depth < best {
+			allow := k.own("allowoverride")
+			if !yes || len(allow) == 0 || depth < best {
 				continue
 			}
 			best, kinds = depth, nil
-			for _, a := range own[len(own)-1].args {
+			for _, a := range allow[len(allow)-1].args {
 				kind, _, _ := strings.Cut(strings.ToLower(a), "=")
 				if kind != "none" {
 					kinds = append(kinds, kind)

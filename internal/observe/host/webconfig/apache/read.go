@@ -23,6 +23,21 @@ type reader struct {
 	src   conf.Source
 	main  *node
 	hosts []*node // VirtualHost sections
+	paths []*node // sections of the main server that hold for paths
+
+	envs  map[*node]environment
+	files map[string]*node // .htaccess files that were looked for; nil = none there
+	broad map[*node][]*node
+}
+
+// environment knows the variables that are made of addresses for a host.
+func (r *reader) environment(h *node) environment {
+	e, ok := r.envs[h]
+	if !ok {
+		e = newEnvironment(r.main, h)
+		r.envs[h] = e
+	}
+	return e
 }
 
 // Read reads the configuration that begins in src.Main. The second value knows
@@ -32,6 +47,7 @@ func Read(src conf.Source) (fact.WebConfig, *conf.Loader) {
 	r := &reader{
 		loading: &loading{Loader: l, root: src.Prefix, defines: map[string]string{}, env: src.Env, modules: map[string]bool{}},
 		src:     src, main: &node{name: "server", file: src.Main},
+		envs: map[*node]environment{}, files: map[string]*node{}, broad: map[*node][]*node{},
 	}
 	if r.root == "" {
 		r.root = filepath.Dir(src.Main)
@@ -44,8 +60,11 @@ func Read(src conf.Source) (fact.WebConfig, *conf.Loader) {
 	}
 	r.file(src.Main, fact.Place{File: src.Main}, r.main)
 	for _, k := range r.main.kids {
-		if k.name == "virtualhost" && len(r.hosts) < maxSites {
+		switch {
+		case k.name == "virtualhost" && len(r.hosts) < maxSites:
 			r.hosts = append(r.hosts, k)
+		case k.sect && k.name != "virtualhost":
+			r.paths = append(r.paths, k)
 		}
 	}
 

@@ -24,6 +24,8 @@ type table struct {
 	source string // variable or text it looks at
 	def    string // default
 	rows   []row
+
+	known map[netip.Prefix][]piece // what pieces has worked out
 }
 
 type row struct {
@@ -180,6 +182,18 @@ type piece struct {
 
 // pieces splits a range by what the table says of its addresses.
 func (t *table) pieces(r netip.Prefix) []piece {
+	if p, ok := t.known[r]; ok {
+		return p
+	}
+	if t.known == nil {
+		t.known = map[netip.Prefix][]piece{}
+	}
+	p := t.split(r)
+	t.known[r] = p
+	return p
+}
+
+func (t *table) split(r netip.Prefix) []piece {
 	var inside []netip.Prefix
 	out := []piece{}
 	value, n, bits := t.def, (*node)(nil), -1
