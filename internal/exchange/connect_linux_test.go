@@ -164,13 +164,21 @@ func TestNoRoute(t *testing.T) {
 	}
 }
 
+// neverAccept listens without ever accepting.
+func (w world) neverAccept(t testing.TB, addr string) {
+	t.Helper()
+	l, err := w.origin.Listen("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() }) // and not before, by the garbage collector
+}
+
 // TestBacklog parts the two meanings of "never accepted".
 func TestBacklog(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	if _, err := w.origin.Listen("tcp", origin4+":80"); err != nil { // never accepts, queue free
-		t.Fatal(err)
-	}
+	w.neverAccept(t, origin4+":80") // never accepts, queue free
 	x := w.probe(t, ProbeSpec{Target: Target{Addr: netip.MustParseAddrPort(origin4 + ":80")}, Profile: quick()})
 	want{originward.PhaseFirstByte, originward.HTTPResponseTimeout, 524, "", "timeout", ""}.check(t, x)
 	if x.Fault.Unacked != 0 {
@@ -180,9 +188,7 @@ func TestBacklog(t *testing.T) {
 	if err := w.origin.Sysctl("net.core.somaxconn", "0"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.origin.Listen("tcp", origin4+":81"); err != nil {
-		t.Fatal(err)
-	}
+	w.neverAccept(t, origin4+":81")
 	full := netip.MustParseAddrPort(origin4 + ":81")
 	err := w.edge.Do(func() error { // the one place in the queue
 		c, err := net.DialTimeout("tcp", full.String(), time.Second)
@@ -251,9 +257,7 @@ func TestKeepaliveDeath(t *testing.T) {
 func TestBodyWriteTimeout(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	if _, err := w.origin.Listen("tcp", origin4+":80"); err != nil {
-		t.Fatal(err)
-	}
+	w.neverAccept(t, origin4+":80")
 	conn := w.dial(t, origin4+":80", quick())
 	req := &Request{
 		Method: "POST",

@@ -497,7 +497,7 @@ func TestSpliceUnderTimers(t *testing.T) {
 	for _, stops := range []bool{false, true} {
 		t.Run(fmt.Sprint("stops ", stops), func(t *testing.T) {
 			t.Parallel()
-			const pieces, piece = 8, 64 << 10
+			const pieces, piece = 6, 64 << 10
 			addr := serve(t, func(c net.Conn) {
 				readHead(c)
 				_, _ = fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", pieces*piece)
@@ -506,12 +506,12 @@ func TestSpliceUnderTimers(t *testing.T) {
 						wait(c)
 						return
 					}
-					time.Sleep(80 * time.Millisecond)
+					time.Sleep(300 * time.Millisecond)
 					_, _ = c.Write(make([]byte, piece))
 				}
 			})
 			p := quick()
-			p.Read, p.Ack = 300*time.Millisecond, 300*time.Millisecond
+			p.Read, p.Ack = 1200*time.Millisecond, 1200*time.Millisecond
 			conn := dialTo(t, addr, p)
 			if _, f := conn.RoundTrip(t.Context(), get("/"), nil); f != nil {
 				t.Fatal(f)
