@@ -1,13 +1,11 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -66,24 +64,6 @@ func labList(s streams, format string) error {
 	return usageError(fmt.Errorf("format %q: allowed are text, json", format))
 }
 
-func newLabRunCmd(s streams) *cobra.Command {
-	var all, verbose bool
-	c := &cobra.Command{
-		Use: "run [WORLD ...]", Short: "Build worlds, break them, diagnose, cure, and compare with what is expected",
-		Example: "  originward lab run listener-none-nginx-stopped\n  originward lab run --all",
-		RunE: func(c *cobra.Command, names []string) error {
-			worlds, err := pickWorlds(names, all)
-			if err != nil {
-				return usageError(err)
-			}
-			return labRun(c.Context(), s, worlds, verbose)
-		},
-	}
-	c.Flags().BoolVar(&all, "all", false, "run every world")
-	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "print the diagnosis of each broken world")
-	return c
-}
-
 // pickWorlds takes whole names, and names ending in "*" as beginnings.
 func pickWorlds(names []string, all bool) ([]*lab.World, error) {
 	if all == (len(names) > 0) {
@@ -114,48 +94,6 @@ func pickWorlds(names []string, all bool) ([]*lab.World, error) {
 		}
 	}
 	return out, nil
-}
-
-// labRun prints one line a world and ends with "N of N". Worlds that this
-// machine cannot run are listed as such and never counted as passed.
-func labRun(ctx context.Context, s streams, worlds []*lab.World, verbose bool) error {
-	ok, skipped := 0, 0
-	for _, w := range worlds {
-		if s.progress {
-			fmt.Fprintf(s.err, "%s …\r", w.Name)
-		}
-		r := lab.Run(ctx, w, "")
-		switch {
-		case r.Skipped != "":
-			skipped++
-			fmt.Fprintf(s.out, "skip  %-44s %s\n", w.Name, r.Skipped)
-		case r.OK():
-			ok++
-			fmt.Fprintf(s.out, "ok    %-44s %3d  %s  %s\n", w.Name, r.Code, joinCauses(r.Found), r.Took.Round(10*time.Millisecond))
-		default:
-			fmt.Fprintf(s.out, "FAIL  %-44s %3d  expected %s, found %s\n", w.Name, r.Code, joinCauses(w.Causes), joinCauses(r.Found))
-			for _, m := range r.Wrong {
-				fmt.Fprintf(s.out, "      %s\n", m)
-			}
-		}
-		if verbose && r.Broken != nil {
-			if err := writeReport(s, r.Broken, outputOptions{format: "text", detail: true}); err != nil {
-				return err
-			}
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-	}
-	fmt.Fprintf(s.out, "%d of %d", ok, len(worlds)-skipped)
-	if skipped > 0 {
-		fmt.Fprintf(s.out, ", %d skipped", skipped)
-	}
-	fmt.Fprintln(s.out)
-	if ok < len(worlds)-skipped || ok == 0 {
-		return &statusError{code: 1}
-	}
-	return nil
 }
 
 func joinCauses(ids []originward.CauseID) string {

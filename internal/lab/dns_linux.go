@@ -58,11 +58,31 @@ func (d *dnsServer) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 				m.Answer = append(m.Answer, rr)
 			}
 		}
+		for _, n := range d.stage.World.Names {
+			if n.Name == name && !known {
+				if rr := d.answer(q.Question[0], n.record()); rr != nil {
+					m.Answer = append(m.Answer, rr)
+				}
+				known = true
+			}
+		}
 		if !known {
 			m.Rcode = dns.RcodeNameError
 		}
 	}
 	_ = w.WriteMsg(m) // a visitor that left needs no answer
+}
+
+// record is the name as a DNS-only record.
+func (n Name) record() originward.Record {
+	r := originward.Record{Type: originward.RecordCNAME, Name: n.Name, Content: n.Content}
+	if a, err := netip.ParseAddr(n.Content); err == nil {
+		r.Type = originward.RecordA
+		if a.Is6() {
+			r.Type = originward.RecordAAAA
+		}
+	}
+	return r
 }
 
 func (d *dnsServer) answer(q dns.Question, r originward.Record) dns.RR {

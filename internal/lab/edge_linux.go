@@ -51,7 +51,7 @@ func (s *Stage) edgeConfig() map[string]any {
 			"api":   front(8520),
 		},
 		"colo": "LAB", "egress": egress, "data": filepath.Join(s.Dir, "edge"),
-		"timers":     map[string]any{"connect": "2s", "ack": "3s", "read": "3s", "write": "3s", "idle": "900s"},
+		"timers":     map[string]any{"connect": "2s", "tls": "3s", "resolve": "2s", "ack": "2500ms", "read": "3500ms", "write": "3s", "idle": "900s"},
 		"trust":      map[string]any{"roots": []string{s.caFile()}},
 		"resolver":   netip.AddrPortFrom(Resolver, 53).String(),
 		"api_tokens": []map[string]any{{"name": "lab", "file": s.tokenFile()}},
@@ -79,10 +79,9 @@ func (s *Stage) startEdge(ctx context.Context) error {
 	defer log.Close()
 	cmd := s.Edge.Command(context.Background(), s.Exe, "serve", "--config", file)
 	cmd.Stdout, cmd.Stderr = log, log
-	if err := s.Edge.NS.Start(cmd); err != nil {
+	if err := s.Edge.Background(cmd); err != nil {
 		return err
 	}
-	s.Edge.bg = append(s.Edge.bg, cmd)
 	s.edge = cmd
 	err = s.wait(ctx, "the edge's listeners", func() bool {
 		out, err := s.Edge.Run(ctx, "ss", "-Hltn", "sport = :443 or sport = :8520")

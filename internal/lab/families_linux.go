@@ -4,7 +4,16 @@ package lab
 var families = []func() []*World{
 	listenerWorlds,
 	firewallWorlds,
+	allowlistWorlds,
+	banWorlds,
+	dnsWorlds,
+	cdnWorlds,
 	tlsWorlds,
 	httpWorlds,
-	dnsWorlds,
+	backendWorlds,
+	capacityWorlds,
+	pathWorlds,
+	mixedWorlds,
+	healthyWorlds,
+	sharedWorlds,
 }

@@ -32,8 +32,11 @@ func (l Look) has(v originward.Vantage) bool {
 // CollectHost runs `originward host` on the origin and leaves its evidence in
 // a file.
 func (s *Stage) CollectHost(ctx context.Context) (file string, err error) {
-	args := []string{"host", Site, "--origin", Origin4.String(), "--origin", Origin6.String()}
-	out, err := s.Origin.Run(ctx, s.Exe, args...)
+	exe, args := installed, []string{"host", Site, "--origin", Origin4.String(), "--origin", Origin6.String()}
+	if s.World.Shared { // asked without any hint, as someone in a hurry would
+		exe, args = s.Exe, []string{"host"}
+	}
+	out, err := s.Origin.Run(ctx, exe, args...)
 	if err != nil {
 		return "", fmt.Errorf("collect host evidence: %w", err)
 	}
@@ -43,8 +46,7 @@ func (s *Stage) CollectHost(ctx context.Context) (file string, err error) {
 
 // Diagnose runs `originward diagnose` where the visitor stands.
 func (s *Stage) Diagnose(ctx context.Context, l Look) (*originward.Diagnosis, error) {
-	bundle := filepath.Join(s.Dir, "bundle.json")
-	args := []string{"diagnose", s.url(), "--format", "json", "--ca-file", s.caFile(), "--save", bundle,
+	args := []string{"diagnose", s.url(), "--format", "json", "--ca-file", s.caFile(), "--save", s.bundle(),
 		"--resolver", netip.AddrPortFrom(Resolver, 53).String()}
 	if l.has(originward.Edge) {
 		args = append(args, "--edge", EdgeFront.String())
@@ -99,7 +101,7 @@ func readDiagnosis(err error, out []byte, errs string) (*originward.Diagnosis, e
 // Without explains the last bundle again with every item of the vantages taken
 // out, as a stranger would take them out: by the JSON alone.
 func (s *Stage) Without(ctx context.Context, vs ...originward.Vantage) (*originward.Diagnosis, error) {
-	raw, err := os.ReadFile(filepath.Join(s.Dir, "bundle.json"))
+	raw, err := os.ReadFile(s.bundle())
 	if err != nil {
 		return nil, err
 	}
@@ -116,6 +118,9 @@ func (s *Stage) Without(ctx context.Context, vs ...originward.Vantage) (*originw
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	return readDiagnosis(cmd.Run(), out.Bytes(), errs.String())
 }
+
+// bundle is where the last diagnosis saved its evidence.
+func (s *Stage) bundle() string { return filepath.Join(s.Dir, "bundle.json") }
 
 func (s *Stage) url() string {
 	if s.World.URL != "" {

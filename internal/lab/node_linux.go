@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -20,6 +21,7 @@ import (
 type Node struct {
 	NS   *netns.NS
 	root string // overlay's mount point; empty = the machine's own root
+	base string // directory under which a host without a root of its own keeps its files
 	init *exec.Cmd
 	life io.Closer // closing it ends the first process, and with it all others
 	pid  int       // of the node's first process, seen from here
@@ -36,15 +38,33 @@ func newNode(hint string) (*Node, error) {
 	return &Node{NS: ns}, nil
 }
 
+// newShared makes a host that is a network namespace alone: its files lie under
+// a directory, its processes are this machine's. A test bench often looks so.
+func newShared(hint, dir string) (*Node, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	n, err := newNode(hint)
+	if err != nil {
+		return nil, err
+	}
+	n.base = dir
+	return n, nil
+}
+
 // reaper is the first process of a host: it adopts and reaps daemons until its
 // standard input ends, which is when the world is removed or the lab dies.
-const reaper = `mount -t proc proc /proc && mount -t tmpfs tmpfs /tmp && mount -t tmpfs tmpfs /run && mount -t sysfs sysfs /sys
-hostname origin; mkdir -p /run/lock; exec 3<&0; cat <&3 >/dev/null & echo ready; wait $!`
+//
+// Logs start empty: what this machine's servers logged is not the origin's.
+const reaper = `mount -t proc proc /proc && mount -t tmpfs tmpfs /tmp && mount -t tmpfs tmpfs /run && mount -t sysfs sysfs /sys &&
+for d in $(ls -d /var/log/*/ 2>/dev/null); do echo "$d"; done >/tmp/dirs && mount -t tmpfs -o mode=755 tmpfs /var/log && xargs -r mkdir -p </tmp/dirs && rm /tmp/dirs &&
+hostname origin && mkdir -p /run/lock && chmod 1777 /tmp && exec 3<&0 && { cat <&3 >/dev/null & echo ready; wait $!; }`
 
 // newHost makes a node with its own root: an overlay over the machine's root,
 // so that the software installed here is installed there, and nothing that is
 // written there is written here.
-func newHost(ctx context.Context, hint, dir string) (*Node, error) {
+// exe is there under the name by which anyone would install it.
+func newHost(ctx context.Context, hint, dir, exe string) (*Node, error) {
 	n, err := newNode(hint)
 	if err != nil {
 		return nil, err
@@ -64,10 +84,33 @@ func newHost(ctx context.Context, hint, dir string) (*Node, error) {
 	if err := syscall.Mount("/dev", filepath.Join(n.root, "dev"), "", syscall.MS_BIND|syscall.MS_REC, ""); err != nil {
 		return nil, errors.Join(fmt.Errorf("devices for the origin: %w", err), n.Close())
 	}
+	if err := n.bindExe(exe); err != nil {
+		return nil, errors.Join(err, n.Close())
+	}
 	if err := n.boot(ctx); err != nil {
 		return nil, errors.Join(err, n.Close())
 	}
 	return n, nil
+}
+
+// installed is where a host finds the binary.
+const installed = "/usr/local/bin/originward"
+
+func (n *Node) bindExe(exe string) error {
+	if exe == "" {
+		return nil
+	}
+	at := filepath.Join(n.root, installed)
+	if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(at, nil, 0o755); err != nil {
+		return err
+	}
+	if err := syscall.Mount(exe, at, "", syscall.MS_BIND, ""); err != nil {
+		return fmt.Errorf("the binary on the origin: %w", err)
+	}
+	return nil
 }
 
 // boot starts the first process in new namespaces and waits until it is ready.
@@ -90,8 +133,28 @@ func (n *Node) boot(ctx context.Context) error {
 	if _, err := out.Read(got); err != nil || string(got) != "ready" {
 		return fmt.Errorf("first process of the origin did not get ready: %v %s", err, errs.String())
 	}
-	n.pid, err = childOf(n.init.Process.Pid)
-	return err
+	if n.pid, err = childOf(n.init.Process.Pid); err != nil {
+		return err
+	}
+	return n.settle()
+}
+
+// settle gives the host what every installed host has: its own name and a
+// resolver that answers. Without them programs wait for names.
+func (n *Node) settle() error {
+	for path, content := range map[string]string{
+		"/etc/hosts":       "127.0.0.1 localhost\n127.0.1.1 origin\n::1 localhost ip6-localhost\n",
+		"/etc/hostname":    "origin\n",
+		"/etc/resolv.conf": "nameserver " + Resolver.String() + "\noptions timeout:1 attempts:1\n",
+	} {
+		if err := os.Remove(n.path(path)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		if err := n.Write(path, content); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // childOf finds the only child of a process.
@@ -116,7 +179,7 @@ func (n *Node) Command(ctx context.Context, name string, args ...string) *exec.C
 		enter := []string{"-t", fmt.Sprint(n.pid), "-m", "-p", "-u", "-i", "-r", "-w", "--", name}
 		cmd = exec.CommandContext(ctx, "nsenter", append(enter, args...)...)
 	}
-	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C.UTF-8", "TERM=dumb"}
+	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C.UTF-8", "TERM=dumb", "B=" + n.base}
 	return cmd
 }
 
@@ -141,29 +204,36 @@ func (n *Node) Sh(ctx context.Context, script string) error {
 	return err
 }
 
-// Go starts a program in the background; it ends with the node.
-func (n *Node) Go(name string, args ...string) (*exec.Cmd, error) {
-	cmd := n.Command(context.Background(), name, args...)
+// Background starts a command that ends, with all its children, with the node.
+func (n *Node) Background(cmd *exec.Cmd) error {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := n.NS.Start(cmd); err != nil {
-		return nil, fmt.Errorf("start %s: %w", name, err)
+		return fmt.Errorf("start %s: %w", cmd.Path, err)
 	}
 	n.bg = append(n.bg, cmd)
-	return cmd, nil
+	return nil
 }
 
 // Write writes a file on the node, with its directories.
 func (n *Node) Write(path, content string) error {
-	path = filepath.Join(n.root, path)
+	path = n.path(path)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	// Through the overlay from outside, the host sees it at once.
 	return os.WriteFile(path, []byte(content), 0o644)
+}
+
+// path is where a path of the node is found from here, its own mounts included.
+func (n *Node) path(path string) string {
+	if n.root == "" {
+		return n.base + path
+	}
+	return filepath.Join("/proc", strconv.Itoa(n.pid), "root", path)
 }
 
 // Read reads a file of the node.
 func (n *Node) Read(path string) (string, error) {
-	b, err := os.ReadFile(filepath.Join(n.root, path))
+	b, err := os.ReadFile(n.path(path))
 	return string(b), err
 }
 
@@ -171,7 +241,7 @@ func (n *Node) Read(path string) (string, error) {
 func (n *Node) Close() error {
 	var errs []error
 	for _, cmd := range n.bg {
-		_ = cmd.Process.Kill()
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // its process group
 		_ = cmd.Wait()
 	}
 	if n.life != nil {

@@ -15,6 +15,7 @@ type Result struct {
 	Wrong   []string // everything that was not as expected; empty = the world holds
 	Took    time.Duration
 	Broken  *originward.Diagnosis // of the broken world, with every vantage
+	Bundle  []byte                // its evidence, as diagnose saved it
 }
 
 // OK reports whether the world was run and held.

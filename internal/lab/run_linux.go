@@ -69,7 +69,7 @@ func Run(ctx context.Context, w *World, exe string) (r Result) {
 func (s *Stage) run(ctx context.Context, r *Result, wrong func(string, ...any)) error {
 	w := s.World
 	if w.Unhealthy == "" {
-		if err := s.mustBeHealthy(ctx, "before it is broken"); err != nil {
+		if err := s.mustBeHealthy(ctx, "before it is broken", wrong); err != nil {
 			return err
 		}
 	}
@@ -83,18 +83,15 @@ func (s *Stage) run(ctx context.Context, r *Result, wrong func(string, ...any)) 
 		return err
 	}
 	r.Broken, r.Found = d, d.RootCauses
+	if r.Bundle, err = os.ReadFile(s.bundle()); err != nil {
+		return err
+	}
 	if d.Edge != nil {
 		r.Code = d.Edge.Code
 	}
-	if w.Code != 0 && r.Code != w.Code {
-		wrong("edge answered %d, expected %d", r.Code, w.Code)
-	}
-	checkCauses(w, d, wrong)
-	if len(w.Decides) > 0 {
-		if d, err = s.Without(ctx, w.Decides...); err != nil {
-			return err
-		}
-		checkWithout(w, d, wrong)
+	checkAnswer(w, r, wrong)
+	if err := s.checkCut(ctx, wrong); err != nil {
+		return err
 	}
 	if w.Cure == nil {
 		return nil
@@ -102,12 +99,12 @@ func (s *Stage) run(ctx context.Context, r *Result, wrong func(string, ...any)) 
 	if err := w.Cure(ctx, s); err != nil {
 		return fmt.Errorf("cure: %w", err)
 	}
-	return s.mustBeHealthy(ctx, "after the cure")
+	return s.mustBeHealthy(ctx, "after the cure", wrong)
 }
 
 // mustBeHealthy waits until the edge answers below 400, and wants the
 // diagnosis to say healthy too.
-func (s *Stage) mustBeHealthy(ctx context.Context, when string) error {
+func (s *Stage) mustBeHealthy(ctx context.Context, when string, wrong func(string, ...any)) error {
 	var last string
 	err := s.wait(ctx, "a healthy site", func() bool {
 		out, err := s.Client.Run(ctx, "curl", "-sko", "/dev/null", "-m", "5", "-w", "%{http_code}", "--connect-to", "::"+EdgeFront.String(), s.url())
@@ -122,9 +119,25 @@ func (s *Stage) mustBeHealthy(ctx context.Context, when string) error {
 		return fmt.Errorf("%s: %w", when, err)
 	}
 	if len(d.RootCauses) > 0 || d.ExitCode() != originward.ExitHealthy {
-		return fmt.Errorf("%s: called %s with %v", when, d.Status, d.RootCauses)
+		wrong("%s: called %s with %v", when, d.Status, d.RootCauses)
 	}
 	return nil
+}
+
+// checkAnswer compares the diagnosis of the broken world with what it should
+// be.
+func checkAnswer(w *World, r *Result, wrong func(string, ...any)) {
+	d := r.Broken
+	if w.Code != 0 && r.Code != w.Code {
+		wrong("edge answered %d, expected %d", r.Code, w.Code)
+	}
+	switch exit := d.ExitCode(); {
+	case w.Noisy && exit != originward.ExitHealthy:
+		wrong("exit status %d (%s), expected healthy", exit, d.Status)
+	case w.Undecided && exit != originward.ExitUndecided:
+		wrong("exit status %d (%s), expected undecided", exit, d.Status)
+	}
+	checkCauses(w, d, wrong)
 }
 
 func checkCauses(w *World, d *originward.Diagnosis, wrong func(string, ...any)) {
@@ -138,22 +151,47 @@ func checkCauses(w *World, d *originward.Diagnosis, wrong func(string, ...any)) 
 		}
 	}
 	for _, id := range d.RootCauses {
-		if !slices.Contains(w.Causes, id) {
+		if !slices.Contains(w.Causes, id) && !slices.Contains(w.Also, id) {
 			wrong("%s is named (%s) and is not the cause", id, standingOf(d, id))
+		}
+	}
+	for _, f := range d.Findings {
+		known := slices.Contains(w.Causes, f.Cause) || slices.Contains(w.Also, f.Cause) || f.BecauseOf != nil
+		if f.Standing == originward.Proved && !known && f.Cause != originward.Healthy {
+			wrong("%s is proved and is not the cause", f.Cause)
 		}
 	}
 }
 
-func checkWithout(w *World, d *originward.Diagnosis, wrong func(string, ...any)) {
+// checkCut takes each deciding vantage away, one at a time and all at once.
+func (s *Stage) checkCut(ctx context.Context, wrong func(string, ...any)) error {
+	cuts := [][]originward.Vantage{}
+	for _, v := range s.World.Decides {
+		cuts = append(cuts, []originward.Vantage{v})
+	}
+	if len(cuts) > 1 {
+		cuts = append(cuts, s.World.Decides)
+	}
+	for _, vs := range cuts {
+		d, err := s.Without(ctx, vs...)
+		if err != nil {
+			return err
+		}
+		checkWithout(vs, d, wrong)
+	}
+	return nil
+}
+
+func checkWithout(vs []originward.Vantage, d *originward.Diagnosis, wrong func(string, ...any)) {
 	for _, f := range d.Findings {
 		if f.Standing == originward.Proved && f.Cause != originward.Healthy {
-			wrong("without %v: %s is still proved", w.Decides, f.Cause)
+			wrong("without %v: %s is still proved", vs, f.Cause)
 		}
 	}
-	for _, v := range w.Decides {
+	for _, v := range vs {
 		named := slices.ContainsFunc(d.NotObserved, func(n originward.NotObserved) bool { return n.Vantage == v })
 		if !named {
-			wrong("without %v: the missing vantage %s is not named", w.Decides, v)
+			wrong("without %v: the missing vantage %s is not named", vs, v)
 		}
 	}
 }

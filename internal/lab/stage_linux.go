@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -48,8 +50,11 @@ type Stage struct {
 	CA     *Authority // publicly trusted in this world
 	Sub    *Authority // intermediate under CA
 
-	dns  *dnsServer
-	edge *exec.Cmd
+	dns     *dnsServer
+	edge    *exec.Cmd
+	more    []*Node     // machines beside the four
+	closers []io.Closer // servers of this process inside the world
+	held    []net.Conn  // connections that a step keeps open
 }
 
 // Up builds the world's topology, its origin in health, its DNS and its edge.
@@ -85,7 +90,13 @@ func (s *Stage) Down() error {
 	if s.dns != nil {
 		errs = append(errs, s.dns.close())
 	}
-	for _, n := range []*Node{s.Client, s.Edge, s.Origin, s.Router} {
+	for _, c := range s.held {
+		_ = c.Close()
+	}
+	for _, c := range s.closers {
+		errs = append(errs, c.Close())
+	}
+	for _, n := range append([]*Node{s.Client, s.Edge, s.Origin, s.Router}, s.more...) {
 		if n != nil {
 			errs = append(errs, n.Close())
 		}
@@ -114,7 +125,11 @@ func (s *Stage) nodes(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	s.Origin, err = newHost(ctx, "origin", filepath.Join(s.Dir, "origin"))
+	if s.World.Shared {
+		s.Origin, err = newShared("origin", filepath.Join(s.Dir, "origin"))
+		return err
+	}
+	s.Origin, err = newHost(ctx, "origin", filepath.Join(s.Dir, "origin"), s.Exe)
 	return err
 }
 

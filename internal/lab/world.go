@@ -8,18 +8,24 @@ import (
 	"github.com/originward/originward"
 )
 
-// World is one way to break the hop between an edge and an origin.
+// World is one way to break the hop between an edge and an origin, or one way
+// to look broken and not be.
 type World struct {
 	Name  string // stable, for the command line: cause's family and means
 	Title string // what is broken, one sentence
 
 	// Expected while broken.
 	Code   int                  // status the edge answers; 0 = no single one
-	Causes []originward.CauseID // root causes, in any order; empty = healthy
+	Causes []originward.CauseID // root causes, in any order; empty = healthy, or undecided
 	Stands originward.Standing  // least standing of each; empty = proved
-	Ruled  []originward.CauseID // must not be named, beside everything not in Causes
+	Also   []originward.CauseID // may be named beside Causes: as true, and not what was broken
 
-	// Decides are the vantages without which nothing may stand proved.
+	// Undecided worlds are broken in a way that no vantage of this machine can
+	// tell: the right answer names no cause and says what is missing.
+	Undecided bool
+
+	// Decides are the vantages that decide: with any of them taken away nothing
+	// may stand proved, and it must be named as missing.
 	Decides []originward.Vantage
 
 	// The site as the CDN has it.
@@ -27,8 +33,16 @@ type World struct {
 	URL     string             // what the visitor asks for; empty = https://shop.example/
 	Records []originward.Record
 	Zone    map[string]any // more keys of the zone in the edge's configuration
+	Names   []Name         // more names that the world's DNS answers
 	Needs   []string       // programs
 	Args    []string       // more arguments of diagnose
+
+	// Shared puts the origin into a network namespace alone: it shares this
+	// machine's file system and processes, as a test bench's origin would.
+	Shared bool
+
+	// Slow worlds need minutes or much memory: they are left out of short runs.
+	Slow bool
 
 	// Setup brings the origin up healthy, Break breaks it, Cure mends it.
 	// A nil Cure means that the cure is not on this machine.
@@ -37,8 +51,18 @@ type World struct {
 	Cure  func(context.Context, *Stage) error
 
 	// Unhealthy says why the world cannot be healthy before it is broken; empty
-	// = it answers 200 through the edge first.
+	// = it answers below 400 through the edge first.
 	Unhealthy string
+
+	// Noisy worlds are healthy and look broken somewhere: they are expected to
+	// be called healthy after Break.
+	Noisy bool
+}
+
+// Name is a further name of a world's DNS.
+type Name struct {
+	Name    string
+	Content string // address, or a name for a CNAME
 }
 
 // standing is the least standing that each expected cause must have.
@@ -47,6 +71,12 @@ func (w *World) standing() originward.Standing {
 		return originward.Proved
 	}
 	return w.Stands
+}
+
+// with changes a copy of a world; worlds that differ in little are written so.
+func (w World) with(change func(*World)) *World {
+	change(&w)
+	return &w
 }
 
 // Worlds lists every world, by name.

@@ -7,68 +7,135 @@ import (
 	"github.com/originward/originward"
 )
 
-// outsideDecides: what a handshake from outside shows is all the proof there is.
-var outsideDecides = []originward.Vantage{originward.Outside, originward.Host}
+const day = 24 * time.Hour
+
+func ago(d time.Duration) time.Time { return time.Now().Add(-d) }
+
+// cert makes a step that puts a certificate in place.
+func cert(spec CertSpec, chain bool) step {
+	return func(_ context.Context, s *Stage) error { return s.Cert(spec, chain) }
+}
 
 // badCert is a world of mode strict whose origin serves a certificate that
 // strict refuses; a good one cures it.
 func badCert(name, title string, cause originward.CauseID, spec CertSpec, chain bool) *World {
-	put := func(spec CertSpec, chain bool) func(context.Context, *Stage) error {
-		return func(ctx context.Context, s *Stage) error {
-			if err := s.Cert(spec, chain); err != nil {
-				return err
-			}
-			return s.Origin.Sh(ctx, "nginx -s reload")
-		}
-	}
 	return &World{
 		Name: name, Title: title, Code: 526, SSL: originward.SSLStrict,
-		Causes: []originward.CauseID{cause}, Decides: outsideDecides, Needs: []string{"nginx"},
-		Setup: healthyNginx, Break: put(spec, chain), Cure: put(CertSpec{}, true),
+		Causes: ids(cause), Decides: outsideDecides, Needs: []string{"nginx"}, Setup: healthyNginx,
+		Break: steps(cert(spec, chain), sh(nginxReload)), Cure: steps(cert(CertSpec{}, true), sh(nginxReload)),
 	}
 }
 
-func tlsWorlds() []*World {
-	day := 24 * time.Hour
-	ago := func(d time.Duration) time.Time { return time.Now().Add(-d) }
+func tlsWorlds() []*World { return append(certWorlds(), handshakeWorlds()...) }
+
+func certWorlds() []*World {
+	expired := CertSpec{NotBefore: ago(91 * day), NotAfter: ago(day)}
 	return []*World{
-		badCert("cert-expired", "the certificate has expired", "tls.cert-expired", CertSpec{NotBefore: ago(91 * day), NotAfter: ago(day)}, true),
+		badCert("cert-expired-nginx", "the certificate has expired", "tls.cert-expired", expired, true),
+		badCert("cert-expired-apache", "the certificate that Apache serves has expired", "tls.cert-expired", expired, true).with(func(w *World) {
+			w.Needs, w.Setup = []string{"apache2"}, steps(apache(apacheSite("")), listens(443))
+			w.Break, w.Cure = steps(cert(expired, true), sh("apache2ctl graceful")), steps(cert(CertSpec{}, true), sh("apache2ctl graceful"))
+		}),
 		badCert("cert-self-signed", "the server serves a self-signed certificate", "tls.cert-default-or-self-signed", CertSpec{SelfSigned: true}, false),
+		badCert("cert-default", "the server serves a panel's default certificate", "tls.cert-default-or-self-signed",
+			CertSpec{SelfSigned: true, Names: []string{"localhost.localdomain"}}, false),
 		badCert("cert-name-mismatch", "the certificate is for another name", "tls.cert-name-mismatch", CertSpec{Names: []string{"other.example"}}, true),
-		badCert("chain-incomplete", "the intermediate certificate is not sent", "tls.chain-incomplete", CertSpec{}, false),
+		badCert("cert-name-www-only", "the certificate covers www alone", "tls.cert-name-mismatch", CertSpec{Names: []string{"www.shop.example"}}, true),
+		badCert("cert-not-yet-valid", "the certificate is valid from tomorrow on: a wrong clock stamped it", "tls.clock-skew",
+			CertSpec{NotBefore: ago(-day)}, true).with(func(w *World) { w.Stands = originward.Likely }),
+		badCert("chain-incomplete-nginx", "the intermediate certificate is not sent", "tls.chain-incomplete", CertSpec{}, false),
+		badCert("chain-incomplete-haproxy", "haproxy's file holds the leaf alone", "tls.chain-incomplete", CertSpec{}, false).with(func(w *World) {
+			w.Needs = []string{"haproxy", "python3"}
+			w.Setup = steps(app(3000, "ok"), haproxy(haproxyConf("", haproxyApp)))
+			w.Break = steps(sh(haproxyStop), cert(CertSpec{}, false), haproxy(haproxyConf("", haproxyApp)))
+			w.Cure = steps(sh(haproxyStop), cert(CertSpec{}, true), haproxy(haproxyConf("", haproxyApp)))
+		}),
 		{
-			Name: "cert-not-reloaded", Title: "the certificate was renewed on disk, nginx still serves the old one",
-			Code: 526, SSL: originward.SSLStrict, Causes: []originward.CauseID{"tls.cert-not-reloaded"}, Decides: hostDecides,
+			Name: "cert-not-reloaded-nginx", Title: "the certificate was renewed on disk, nginx still serves the old one",
+			Code: 526, SSL: originward.SSLStrict, Causes: ids("tls.cert-not-reloaded"), Decides: hostDecides,
 			Needs: []string{"nginx"}, Unhealthy: "the old certificate has expired already",
-			Setup: func(ctx context.Context, s *Stage) error {
-				if err := s.Cert(CertSpec{NotBefore: ago(91 * day), NotAfter: ago(day)}, true); err != nil {
-					return err
-				}
-				if err := healthyNginx(ctx, s); err != nil {
-					return err
-				}
-				return s.Cert(CertSpec{}, true)
-			},
-			Cure: sh("nginx -s reload"),
+			Setup: steps(cert(expired, true), healthyNginx, cert(CertSpec{}, true)), Cure: sh(nginxReload),
 		},
 		{
-			Name: "plain-http-on-443", Title: "port 443 answers in plain HTTP",
-			Code: 525, Causes: []originward.CauseID{"tls.plain-http-on-port"}, Decides: outsideDecides, Needs: []string{"nginx"},
-			Setup: healthyNginx, Break: reload(`server { listen 80; listen 443; server_name shop.example; return 200 "plain\n"; }`),
-			Cure: reload(nginxSite),
+			Name: "cert-not-reloaded-apache", Title: "the certificate was renewed on disk, Apache still serves the old one",
+			Code: 526, SSL: originward.SSLStrict, Causes: ids("tls.cert-not-reloaded"), Decides: hostDecides,
+			Needs: []string{"apache2"}, Unhealthy: "the old certificate has expired already",
+			Setup: steps(cert(expired, true), apache(apacheSite("")), listens(443), cert(CertSpec{}, true)), Cure: sh("apache2ctl graceful"),
 		},
 		{
-			Name: "sni-unmatched", Title: "nginx rejects handshakes for names it does not know",
-			Code: 525, Causes: []originward.CauseID{"tls.sni-unmatched"}, Decides: outsideDecides, Needs: []string{"nginx"},
-			Setup: healthyNginx, Break: reload(`server { listen 443 ssl default_server; ssl_reject_handshake on; }
-server { listen 443 ssl; server_name other.example; ssl_certificate /etc/ssl/shop.pem; ssl_certificate_key /etc/ssl/shop.key; }`),
-			Cure: reload(nginxSite),
+			Name: "acme-blocked", Title: "the certificate expired because its renewal fails behind the proxy",
+			Code: 526, SSL: originward.SSLStrict, Causes: ids("tls.acme-blocked-by-proxy"), Decides: hostDecides, Needs: []string{"nginx"},
+			Unhealthy: "the certificate has expired already", Stands: originward.Likely, Also: ids("tls.cert-expired"),
+			Setup: steps(cert(expired, true), healthyNginx, sh(`mkdir -p /var/log/letsencrypt /etc/letsencrypt/renewal
+printf 'version = 2.1.0\ncert = /etc/ssl/shop.pem\nfullchain = /etc/ssl/shop.pem\nprivkey = /etc/ssl/shop.key\n[renewalparams]\nauthenticator = webroot\n' >/etc/letsencrypt/renewal/shop.example.conf
+t=$(date -u '+%Y-%m-%d %H:%M:%S'); printf '%s,123:DEBUG:certbot._internal.main:certbot version: 2.1.0\n%s,124:INFO:certbot._internal.auth_handler:Performing the following challenges:\n%s,125:WARNING:certbot._internal.auth_handler:Challenge failed for domain shop.example\n%s,126:ERROR:certbot._internal.renewal:Failed to renew certificate shop.example with error: Some challenges have failed. Detail: 198.51.100.10: Invalid response from https://shop.example/.well-known/acme-challenge/x: 526\n' "$t" "$t" "$t" "$t" >/var/log/letsencrypt/letsencrypt.log`)),
 		},
+	}
+}
+
+func handshakeWorlds() []*World {
+	tls := World{Code: 525, Decides: outsideDecides, Needs: []string{"nginx"}, Setup: healthyNginx, Cure: reload(nginxSite)}
+	server := func(more string) string {
+		return `server { listen 80; listen 443 ssl; server_name shop.example; ssl_certificate /etc/ssl/shop.pem; ssl_certificate_key /etc/ssl/shop.key;
+` + more + ` location / { return 200 "hi"; } }`
+	}
+	fwd := func(rule string) step {
+		return routerSh("nft -f - <<'N'\ntable ip dpi { chain forwarding { type filter hook forward priority 0;\n" + rule + "\n}\n}\nN")
+	}
+	return []*World{
+		tls.with(func(w *World) {
+			w.Name, w.Title, w.Causes = "plain-http-on-443-nginx", "nginx answers on 443 in plain http", ids("tls.plain-http-on-port")
+			w.Break = reload(`server { listen 80; listen 443; server_name shop.example; return 200 "plain\n"; }`)
+		}),
+		tls.with(func(w *World) {
+			w.Name, w.Title, w.Causes, w.Needs = "plain-http-on-443-apache", "Apache's virtual host on 443 has no SSLEngine", ids("tls.plain-http-on-port"), []string{"apache2"}
+			w.Setup = steps(apache(apacheSite("")), listens(443))
+			w.Break, w.Cure = apacheReload(replace(apacheSite(""), "SSLEngine on", "SSLEngine off")), apacheReload(apacheSite(""))
+		}),
+		tls.with(func(w *World) {
+			w.Name, w.Title, w.Causes = "sni-unmatched-nginx", "nginx rejects handshakes for names it does not know", ids("tls.sni-unmatched")
+			w.Break = reload(`server { listen 443 ssl default_server; ssl_reject_handshake on; }
+server { listen 443 ssl; server_name other.example; ssl_certificate /etc/ssl/shop.pem; ssl_certificate_key /etc/ssl/shop.key; }`)
+		}),
+		tls.with(func(w *World) {
+			w.Name, w.Title, w.Causes, w.Needs = "sni-unmatched-haproxy", "haproxy's strict-sni finds no certificate for the name", ids("tls.sni-unmatched"), []string{"haproxy", "python3"}
+			good := haproxyConf("", haproxyApp)
+			w.Setup = steps(app(3000, "ok"), haproxy(good))
+			w.Break = steps(sh(haproxyStop), cert(CertSpec{Names: []string{"other.example"}}, true), haproxy(replace(good, "shop-pair.pem", "shop-pair.pem strict-sni")))
+			w.Cure = steps(sh(haproxyStop), cert(CertSpec{}, true), haproxy(good))
+		}),
+		tls.with(func(w *World) {
+			w.Name, w.Title, w.Causes = "tls-cipher", "nginx offers one cipher that no edge offers", ids("tls.version-or-cipher")
+			w.Break = reload(server("ssl_protocols TLSv1.2; ssl_ciphers ECDHE-ECDSA-CHACHA20-POLY1305;"))
+		}),
+		tls.with(func(w *World) {
+			w.Name, w.Title, w.Code, w.Causes = "client-cert-required-nginx", "nginx demands a client certificate that the edge does not send", 400, ids("tls.client-cert-required")
+			w.Break = reload(server("ssl_verify_client on; ssl_client_certificate /etc/ssl/shop.pem;"))
+		}),
+		tls.with(func(w *World) {
+			w.Name, w.Title, w.Code, w.Causes, w.Needs = "client-cert-required-haproxy", "haproxy demands a client certificate in the handshake", 0, ids("tls.client-cert-required"), []string{"haproxy", "python3"}
+			good := haproxyConf("", haproxyApp)
+			w.Setup = steps(app(3000, "ok"), haproxy(good))
+			w.Break = steps(sh(haproxyStop), haproxy(replace(good, "shop-pair.pem", "shop-pair.pem verify required ca-file /etc/ssl/shop.pem")))
+			w.Cure = steps(sh(haproxyStop), haproxy(good))
+		}),
+		tls.with(func(w *World) {
+			w.Name, w.Title, w.Causes, w.Code = "clienthello-split", "a device before the host drops the rest of a ClientHello that spans two packets", ids("tls.clienthello-split"), 0
+			w.Needs = append(w.Needs, "nft")
+			// The first segment of a large hello is full; no small hello is that long.
+			w.Break, w.Cure = fwd("ip daddr 203.0.113.10 tcp dport 443 @th,160,8 0x16 meta length > 1200 drop"), routerSh(nftFlush)
+		}),
+		tls.with(func(w *World) {
+			w.Name, w.Title, w.Causes, w.Needs = "sni-filtered", "a device before the host resets handshakes that name the site", ids("tls.sni-filtered"), []string{"nginx", "iptables"}
+			w.Break = routerSh("iptables -A FORWARD -d 203.0.113.10 -p tcp --dport 443 -m string --string shop.example --algo bm -j REJECT --reject-with tcp-reset")
+			w.Cure = routerSh("iptables -F FORWARD")
+		}),
 		{
-			Name: "client-cert-required", Title: "nginx demands a client certificate that the edge does not send",
-			Code: 400, Causes: []originward.CauseID{"tls.client-cert-required"}, Decides: outsideDecides, Needs: []string{"nginx"},
-			Setup: healthyNginx, Break: reload(`server { listen 443 ssl; server_name shop.example; ssl_certificate /etc/ssl/shop.pem; ssl_certificate_key /etc/ssl/shop.key;
-ssl_verify_client on; ssl_client_certificate /etc/ssl/shop.pem; return 200 "hi"; }`),
+			Name: "upstream-sni-missing", Title: "nginx speaks TLS to its backend without a server name, and the backend rejects that",
+			Code: 502, Causes: ids("tls.upstream-sni-missing"), Decides: hostDecides, Needs: []string{"nginx"}, Setup: healthyNginx,
+			Break: reload(site("location / { proxy_pass https://127.0.0.1:9443; proxy_ssl_name inner.example; }") + `
+server { listen 127.0.0.1:9443 ssl default_server; ssl_reject_handshake on; }
+server { listen 127.0.0.1:9443 ssl; server_name inner.example; ssl_certificate /etc/ssl/shop.pem; ssl_certificate_key /etc/ssl/shop.key; return 200 "inner\n"; }`),
 			Cure: reload(nginxSite),
 		},
 	}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/originward/originward/internal/lab"
+)
+
+type labRunOptions struct {
+	all, verbose, quick bool
+	jobs                int
+	save                string
+}
+
+func newLabRunCmd(s streams) *cobra.Command {
+	var o labRunOptions
+	c := &cobra.Command{
+		Use: "run [WORLD ...]", Short: "Build worlds, break them, diagnose, cure, and compare with what is expected",
+		Example: "  originward lab run listener-none-nginx-stopped\n  originward lab run 'ban-*'\n  originward lab run --all -j 6",
+		RunE: func(c *cobra.Command, names []string) error {
+			worlds, err := pickWorlds(names, o.all)
+			if err != nil {
+				return usageError(err)
+			}
+			if o.jobs < 1 || o.jobs > 64 {
+				return usageError(fmt.Errorf("--jobs %d: allowed are 1 to 64", o.jobs))
+			}
+			return labRun(c.Context(), s, worlds, o)
+		},
+	}
+	f := c.Flags()
+	f.BoolVar(&o.all, "all", false, "run every world")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "print the diagnosis of each broken world")
+	f.BoolVar(&o.quick, "quick", false, "leave out the worlds that need minutes")
+	f.IntVarP(&o.jobs, "jobs", "j", 1, "how many worlds stand at a time; each has its own namespaces")
+	f.StringVar(&o.save, "save", "", "save the evidence of each broken world into this `DIR`")
+	return c
+}
+
+// labRun prints one line a world and ends with "N of N". Worlds that this
+// machine cannot run are listed as such and never counted as passed.
+func labRun(ctx context.Context, s streams, worlds []*lab.World, o labRunOptions) error {
+	if o.save != "" {
+		if err := os.MkdirAll(o.save, 0o755); err != nil {
+			return fmt.Errorf("--save: %w", err)
+		}
+	}
+	ok, skipped := 0, 0
+	for r := range lab.RunAll(ctx, worlds, lab.Many{Jobs: o.jobs, Quick: o.quick}) {
+		switch {
+		case r.Skipped != "":
+			skipped++
+			fmt.Fprintf(s.out, "skip  %-32s %s\n", r.World.Name, r.Skipped)
+		case r.OK():
+			ok++
+			fmt.Fprintf(s.out, "ok    %-32s %3d  %s  %s\n", r.World.Name, r.Code, foundText(r), r.Took.Round(10*time.Millisecond))
+		default:
+			fmt.Fprintf(s.out, "FAIL  %-32s %3d  expected %s, found %s  %s\n", r.World.Name, r.Code, expectedText(r.World), foundText(r), r.Took.Round(10*time.Millisecond))
+			for _, m := range r.Wrong {
+				fmt.Fprintf(s.out, "      %s\n", m)
+			}
+		}
+		if err := labDetails(s, r, o); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(s.out, "%d of %d", ok, len(worlds)-skipped)
+	if skipped > 0 {
+		fmt.Fprintf(s.out, ", %d skipped", skipped)
+	}
+	fmt.Fprintln(s.out)
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("interrupted: %w", context.Cause(ctx))
+	}
+	if ok < len(worlds)-skipped || ok == 0 {
+		return &statusError{code: 1}
+	}
+	return nil
+}
+
+func labDetails(s streams, r lab.Result, o labRunOptions) error {
+	if o.verbose && r.Broken != nil {
+		if err := writeReport(s, r.Broken, outputOptions{format: "text", detail: true}); err != nil {
+			return err
+		}
+	}
+	if o.save == "" || r.Bundle == nil {
+		return nil
+	}
+	return os.WriteFile(filepath.Join(o.save, r.World.Name+".json"), r.Bundle, 0o644)
+}
+
+func expectedText(w *lab.World) string {
+	if w.Undecided {
+		return "undecided"
+	}
+	return joinCauses(w.Causes)
+}
+
+func foundText(r lab.Result) string {
+	switch {
+	case r.Broken == nil:
+		return "nothing"
+	case len(r.Found) == 0:
+		return string(r.Broken.Status)
+	}
+	return joinCauses(r.Found)
+}

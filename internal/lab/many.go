@@ -1,0 +1,58 @@
+package lab
+
+import (
+	"context"
+	"iter"
+	"sync"
+)
+
+// Many says how several worlds are run.
+type Many struct {
+	Jobs  int    // worlds that stand at a time; 0 = 1
+	Exe   string // binary to run; empty = this program
+	Quick bool   // leave out slow worlds
+}
+
+// RunAll runs worlds, several at a time, and gives each result as it comes. A
+// world that is left out, also because the run was interrupted, is a skipped
+// result.
+func RunAll(ctx context.Context, worlds []*World, m Many) iter.Seq[Result] {
+	return func(yield func(Result) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		next, results := make(chan *World), make(chan Result)
+		var wg sync.WaitGroup
+		for range max(m.Jobs, 1) {
+			wg.Go(func() {
+				for w := range next {
+					results <- m.one(ctx, w)
+				}
+			})
+		}
+		go func() {
+			for _, w := range worlds {
+				next <- w
+			}
+			close(next)
+			wg.Wait()
+			close(results)
+		}()
+		going := true
+		for r := range results { // all of them: every standing world is removed
+			if going && !yield(r) {
+				going = false
+				cancel()
+			}
+		}
+	}
+}
+
+func (m Many) one(ctx context.Context, w *World) Result {
+	switch {
+	case ctx.Err() != nil:
+		return Result{World: w, Skipped: "interrupted"}
+	case m.Quick && w.Slow:
+		return Result{World: w, Skipped: "takes minutes"}
+	}
+	return Run(ctx, w, m.Exe)
+}

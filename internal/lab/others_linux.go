@@ -1,0 +1,141 @@
+package lab
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+
+	"github.com/originward/originward/internal/netns"
+)
+
+// More addresses of worlds that need them.
+var (
+	Tenant4  = netip.MustParseAddr("203.0.113.50") // another customer of the same provider
+	Balancer = netip.MustParseAddr("203.0.113.20") // a load balancer before the origin
+)
+
+// nothing is the setup of worlds without an origin.
+func nothing(context.Context, *Stage) error { return nil }
+
+// tenant makes a step that puts a stranger's machine at Tenant4, serving https
+// for a name of its own; an empty name serves nothing.
+func tenant(name string) step {
+	return func(_ context.Context, s *Stage) (err error) {
+		n, err := newNode("tenant")
+		if err != nil {
+			return err
+		}
+		s.more = append(s.more, n)
+		p := netip.MustParsePrefix
+		near, far := p("10.255.9.1/30"), p("10.255.9.2/30")
+		own := netip.PrefixFrom(Tenant4, 32)
+		if err := netns.Connect(s.Router.NS, netns.End{Link: "up9", Addrs: []netip.Prefix{near}}, n.NS, netns.End{Link: "eth0", Addrs: []netip.Prefix{far, own}}); err != nil {
+			return err
+		}
+		if err := errors.Join(
+			n.NS.AddRoute(netns.Route{Dst: p("0.0.0.0/0"), Via: near.Addr()}),
+			s.Router.NS.AddRoute(netns.Route{Dst: own, Via: far.Addr()}),
+		); err != nil || name == "" {
+			return err
+		}
+		return s.serveTLS(n, netip.AddrPortFrom(Tenant4, 443), name)
+	}
+}
+
+// serveTLS serves one page over https at an address of a node, until the world
+// is removed.
+func (s *Stage) serveTLS(n *Node, at netip.AddrPort, name string) error {
+	certPEM, keyPEM, err := s.Sub.Issue(CertSpec{Names: []string{name}})
+	if err != nil {
+		return err
+	}
+	pair, err := tls.X509KeyPair(append(certPEM, s.Sub.PEM...), keyPEM)
+	if err != nil {
+		return err
+	}
+	l, err := n.NS.Listen("tcp", at.String())
+	if err != nil {
+		return err
+	}
+	srv := &http.Server{
+		Handler:   http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "a stranger's page") }),
+		TLSConfig: &tls.Config{Certificates: []tls.Certificate{pair}},
+	}
+	s.closers = append(s.closers, srv)
+	go srv.ServeTLS(l, "", "") //nolint:errcheck // ends with Close
+	return nil
+}
+
+// hold makes a step that opens connections from the visitor to a port of the
+// origin, says the same on each, and keeps them open until they are released
+// or the world is removed. Connections that the origin does not take any more
+// are no error: that is what the step is for.
+func hold(n int, port uint16, say string) step {
+	return func(ctx context.Context, s *Stage) error {
+		for range n {
+			var c net.Conn
+			err := s.Client.NS.Do(func() (err error) {
+				d := net.Dialer{Timeout: 300 * millisecond}
+				c, err = d.DialContext(ctx, "tcp", netip.AddrPortFrom(Origin4, port).String())
+				return err
+			})
+			if err != nil {
+				continue
+			}
+			s.held = append(s.held, c)
+			if _, err := io.WriteString(c, say); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// release ends the held connections.
+func release(_ context.Context, s *Stage) error {
+	for _, c := range s.held {
+		_ = c.Close()
+	}
+	s.held = nil
+	return nil
+}
+
+// askAsEdge asks the origin again and again from each of the edge's IPv4
+// addresses, as the requests of other visitors would.
+func askAsEdge(ctx context.Context, s *Stage) error {
+	for _, a := range edges4() {
+		cmd := s.Edge.Command(context.Background(), "/bin/sh", "-c", "while :; do curl -sko /dev/null -m 3 --interface "+a.String()+
+			" --resolve "+Site+":443:"+Origin4.String()+" https://"+Site+"/; sleep 0.4; done")
+		if err := s.Edge.Background(cmd); err != nil {
+			return err
+		}
+	}
+	return s.wait(ctx, "the limit to be reached", func() bool {
+		_, err := s.Edge.Run(ctx, "curl", "-sko", "/dev/null", "-m", "3", "--interface", Egress[0].String(), "--resolve", Site+":443:"+Origin4.String(), "https://"+Site+"/")
+		return err != nil
+	})
+}
+
+// holdAsEdge makes a step that asks for a path from each of the edge's IPv4
+// addresses, as other visitors' requests would, and leaves the requests open.
+func holdAsEdge(path string) step {
+	return func(ctx context.Context, s *Stage) error {
+		for _, a := range edges4() {
+			cmd := s.Edge.Command(context.Background(), "curl", "-sko", "/dev/null", "-m", "300", "--interface", a.String(),
+				"--resolve", Site+":443:"+Origin4.String(), "https://"+Site+path)
+			if err := s.Edge.Background(cmd); err != nil {
+				return err
+			}
+		}
+		want := len(edges4())
+		return s.wait(ctx, "requests of other visitors", func() bool {
+			out, err := s.Origin.Run(ctx, "ss", "-Htn", "state", "established", "sport = :443")
+			return err == nil && countLines(out) >= want
+		})
+	}
+}
