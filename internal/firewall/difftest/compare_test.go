@@ -19,6 +19,7 @@ import (
 type tally struct {
 	rulesets, refused, packets, unknown, depends int
 	disagree                                     []string
+	why                                          []string // some unknown segments
 }
 
 func (y *tally) add(o tally) {
@@ -28,6 +29,7 @@ func (y *tally) add(o tally) {
 	y.unknown += o.unknown
 	y.depends += o.depends
 	y.disagree = append(y.disagree, o.disagree...)
+	y.why = append(y.why, o.why...)
 }
 
 func (y *tally) row(name string) string {
@@ -70,7 +72,7 @@ func compare(w *replica.World, h *eval.Host, r *rand.Rand, qs []question, perSeg
 	}
 	defer done()
 	var probes []probe
-	ports := clients{next: 20000 + r.IntN(1000), used: map[netip.AddrPort]bool{}}
+	ports := clients{next: 20000 + r.IntN(1000), used: map[netip.AddrPort]bool{}, once: remembers(h.Rules)}
 	for _, q := range qs {
 		res := h.Run(eval.Query{Width: q.dst.BitLen(), Dst: interval.FromAddr(q.dst), Port: q.port, In: h.Net.Link(wan)})
 		segs := res.Segments()
@@ -97,6 +99,23 @@ func compare(w *replica.World, h *eval.Host, r *rand.Rand, qs []question, perSeg
 		y.judge(&probes[i], &obs[i])
 	}
 	return y, nil
+}
+
+// remembers reports rules that put sources into sets.
+func remembers(rs *ruleset.Ruleset) bool {
+	for _, t := range rs.Tables {
+		for _, c := range t.Chains {
+			for _, r := range c.Rules {
+				for i := range r.Exprs {
+					e := &r.Exprs[i]
+					if e.Kind == ruleset.KindDynset || e.Kind == ruleset.KindXtTarget && e.X.Xt.Name == "SET" {
+						return true
+					}
+				}
+			}
+		}
+	}
+	return false
 }
 
 // covers checks that the segments are a partition of the whole space.
@@ -172,10 +191,15 @@ func sendable(a netip.Addr) bool {
 type clients struct {
 	next int
 	used map[netip.AddrPort]bool
+	// once lets every address be used a single time, for rules that remember sources.
+	once bool
 }
 
 func (c *clients) fresh(a netip.Addr, p uint16) bool {
 	k := netip.AddrPortFrom(a, p)
+	if c.once {
+		k = netip.AddrPortFrom(a, 0)
+	}
 	if c.used[k] {
 		return false
 	}
@@ -226,6 +250,9 @@ func (y *tally) judge(p *probe, o *replica.Observation) {
 	switch p.seg.Verdict {
 	case eval.VerdictUnknown:
 		y.unknown++
+		if len(y.why) < 3 {
+			y.why = append(y.why, p.seg.String())
+		}
 		return
 	case eval.VerdictDepends:
 		y.depends++

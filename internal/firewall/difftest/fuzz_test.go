@@ -17,9 +17,10 @@ import (
 )
 
 var (
-	seconds = flag.Duration("difftest.time", 4*time.Second, "how long each grammar runs")
-	seed    = flag.Uint64("difftest.seed", 0, "run only this seed, verbosely; 0 for all")
-	start   = flag.Uint64("difftest.start", 1, "first seed")
+	seconds     = flag.Duration("difftest.time", 4*time.Second, "how long each grammar runs")
+	seed        = flag.Uint64("difftest.seed", 0, "run only this seed, verbosely; 0 for all")
+	showRefused = flag.Bool("difftest.refused", false, "print rulesets the tools refuse")
+	start       = flag.Uint64("difftest.start", 1, "first seed")
 )
 
 // readHost takes the model's view of the namespace.
@@ -61,11 +62,16 @@ func one(t *testing.T, seed uint64, write func(*rand.Rand) string) (tally, strin
 	return y, rules
 }
 
-// fuzz runs a grammar for a bounded time and reports.
+// fuzz runs a native grammar.
 func fuzz(t *testing.T, name string, write func(*rand.Rand) string) {
 	needRoot(t, "nft")
+	loop(t, name, func(seed uint64) (tally, string) { return one(t, seed, write) })
+}
+
+// loop runs a grammar for a bounded time and reports.
+func loop(t *testing.T, name string, once func(seed uint64) (tally, string)) {
 	if *seed != 0 {
-		y, rules := one(t, *seed, write)
+		y, rules := once(*seed)
 		t.Logf("%s\n%s\n%s", rules, y.row(name), strings.Join(y.disagree, "\n"))
 		if len(y.disagree) > 0 {
 			t.Fail()
@@ -75,9 +81,9 @@ func fuzz(t *testing.T, name string, write func(*rand.Rand) string) {
 	var sum tally
 	end := time.Now().Add(*seconds)
 	for s := *start; time.Now().Before(end) && len(sum.disagree) < 5; s++ {
-		y, rules := one(t, s, write)
+		y, rules := once(s)
 		sum.add(y)
-		if y.refused > 0 && testing.Verbose() && sum.refused <= 3 {
+		if y.refused > 0 && *showRefused {
 			t.Logf("seed %d refused:\n%s", s, rules)
 		}
 		if len(y.disagree) > 0 {
@@ -85,6 +91,9 @@ func fuzz(t *testing.T, name string, write func(*rand.Rand) string) {
 		}
 	}
 	t.Log(sum.row(name))
+	for _, w := range sum.why[:min(len(sum.why), 5)] {
+		t.Logf("unknown: %s", w)
+	}
 	if sum.rulesets == 0 {
 		t.Error("no ruleset was accepted")
 	}

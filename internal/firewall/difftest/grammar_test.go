@@ -242,7 +242,7 @@ func (g *gen) conntrack() string {
 	}
 	return g.pick(
 		"ct state new", "ct state established,related", "ct state invalid", "ct state != invalid", "ct state { new, untracked }",
-		"ct state untracked", "ct status dnat", "ct direction original", "ct direction reply", 
+		"ct state untracked", "ct status dnat", "ct direction original", "ct direction reply",
 		"ct mark 0x1", "ct mark != 0x0", "ct state new,related", "ct status snat", "ct state != new",
 	)
 }
