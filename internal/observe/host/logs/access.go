@@ -17,6 +17,8 @@ type accessLine struct {
 	target string // method and path, bounded by the line
 	status int
 	ray    string
+
+	seconds float64 // how long the request took; 0 = the log does not say
 }
 
 var (
@@ -97,6 +99,24 @@ func accessJSON(line []byte) (a accessLine, ok bool) {
 		a.ray = g[1]
 	}
 	return a, a.status >= 100 && a.status < 1000
+}
+
+// slowAfter is when a request counts as slow: beyond a minute proxies and edges
+// begin to give up (nginx and Apache at 60 s, the edge at 100 to 125 s).
+const slowAfter = 60
+
+// kinds are the kinds of a request's line: its status, and what else it shows.
+func (a accessLine) kinds() []string {
+	out := []string{a.kind()}
+	if a.seconds >= slowAfter {
+		out = append(out, fact.LogSlow)
+	}
+	// A ClientHello begins with the record header 16 03 xx, which servers write
+	// escaped.
+	if strings.HasPrefix(a.target, `\x16\x03`) || strings.HasPrefix(a.target, "\x16\x03") {
+		out = append(out, fact.LogTLSToPlain)
+	}
+	return out
 }
 
 // kind is the kind of a request's line: every error status counts, 444 is

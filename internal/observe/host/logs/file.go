@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/originward/originward/fact"
@@ -14,9 +16,10 @@ import (
 type file struct {
 	fs      rootfs.FS
 	name    string
-	program string // nginx, apache …
-	access  bool   // an access log
-	idle    bool   // its program does not run here: a missing log is no loss
+	program string  // nginx, apache …
+	access  bool    // an access log
+	format  *format // an access log's own format; nil = one of the usual
+	idle    bool    // its program does not run here: a missing log is no loss
 }
 
 // Window is the stretch of time that is looked at.
@@ -47,7 +50,7 @@ func (f file) read(w Window, t *tally) fact.LogSource {
 		return s
 	}
 	if first.IsZero() || first.After(w.From) {
-		old, _ := f.one(f.name+".1", w, t)
+		old, _ := f.one(f.before(), w, t)
 		switch {
 		case old.State == stateRead:
 			s.State, s.Lines = stateRead, s.Lines+old.Lines
@@ -61,9 +64,32 @@ func (f file) read(w Window, t *tally) fact.LogSource {
 	return s
 }
 
+// before is the file that the log was before the last rotation: x.log.1, or
+// with a date x.log-20261122 and x-20261122.log, of which the last counts.
+func (f file) before() string {
+	out := f.name + ".1"
+	if f.fs.Exists(out) == fact.Yes {
+		return out
+	}
+	ext := filepath.Ext(f.name)
+	for _, pattern := range []string{f.name + "-2[0-9]*[0-9]", strings.TrimSuffix(f.name, ext) + "-2[0-9]*[0-9]" + ext} {
+		if names, _ := f.fs.Glob(pattern); len(names) > 0 {
+			return names[len(names)-1]
+		}
+	}
+	return out
+}
+
+// packed are the endings of compressed logs.
+var packed = []string{".gz", ".xz", ".bz2", ".zst"}
+
 func (f file) compressed() bool {
-	names, err := f.fs.Glob(f.name + "*.gz")
-	return err == nil && len(names) > 0
+	for _, end := range packed {
+		if names, err := f.fs.Glob(f.name + "*" + end); err == nil && len(names) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func (f file) one(name string, w Window, t *tally) (s fact.LogSource, first time.Time) {
@@ -100,11 +126,24 @@ func (f file) one(name string, w Window, t *tally) (s fact.LogSource, first time
 	return s, first
 }
 
+// request reads a line of an access log by its own format, or, where the line
+// is of another one (the format was changed), by the usual ones.
+func (f file) request(line []byte) (accessLine, bool) {
+	if f.format != nil {
+		if a, ok := f.format.parse(string(line)); ok {
+			return a, true
+		}
+	}
+	return parseAccess(line)
+}
+
 func (f file) line(at time.Time, line []byte, t *tally) {
 	if f.access {
-		if a, ok := parseAccess(line); ok {
-			m := match{kind: a.kind(), client: a.client, status: a.status, target: a.target}
-			t.add(f.name, f.program, at, m, a.ray, string(line))
+		if a, ok := f.request(line); ok {
+			for _, kind := range a.kinds() {
+				m := match{kind: kind, client: a.client, status: a.status, target: a.target}
+				t.add(f.name, f.program, at, m, a.ray, string(line))
+			}
 			return
 		}
 	}

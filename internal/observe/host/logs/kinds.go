@@ -40,6 +40,7 @@ var rules = []rule{
 	row("nginx", fact.LogUpstreamRefused, `connect\(\) (?:to \S+ )?failed \((?P<errno>\d+):`+upstream),
 	row("nginx", fact.LogUpstreamTLS, `while SSL handshaking to upstream`+upstream),
 	row("nginx", fact.LogUpstreamTLS, `upstream SSL certificate.*`+upstream),
+	row("nginx", fact.LogUpstreamInvalid, `upstream sent (?:no valid HTTP|invalid|unexpected|unsupported)`+upstream),
 	row("nginx", fact.LogUpstreamHeader, `upstream sent too big header`+upstream),
 	row("nginx", fact.LogUpstreamClosed, `upstream prematurely closed connection`+upstream),
 	row("nginx", fact.LogUpstreamClosed, `recv\(\) failed \((?P<errno>104):.*while reading response header from upstream`+upstream),

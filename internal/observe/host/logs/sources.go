@@ -27,6 +27,9 @@ func files(ctx context.Context, env *collect.Env, configs *webconfig.Configs) []
 		same := func(o file) bool { return o.name == f.name && o.fs.Root == f.fs.Root }
 		if i := slices.IndexFunc(out, same); i >= 0 {
 			out[i].access = out[i].access || f.access
+			if out[i].format == nil {
+				out[i].format = f.format
+			}
 			return
 		}
 		if len(out) < maxFiles && isLogPath(f.name) {
@@ -37,7 +40,7 @@ func files(ctx context.Context, env *collect.Env, configs *webconfig.Configs) []
 		list, _, _ := configs.All(ctx, env) // what could not be read is said by the collector of configurations
 		for _, inst := range list {
 			for _, l := range inst.Logs {
-				add(file{fs: inst.FS, name: l.File, program: inst.Server, idle: inst.Running == fact.No, access: l.Kind == "access" || inst.Server == "haproxy" || inst.Server == "caddy"})
+				add(file{fs: inst.FS, name: l.File, program: inst.Server, idle: inst.Running == fact.No, access: l.Kind == "access" || inst.Server == "haproxy" || inst.Server == "caddy", format: newFormat(inst.Server, l.Format)})
 			}
 		}
 	}

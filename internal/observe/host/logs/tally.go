@@ -48,7 +48,7 @@ func (t *tally) add(source, program string, at time.Time, m match, ray, text str
 		k.ray = ray
 	}
 	switch m.kind {
-	case fact.LogStatus, fact.LogClosed444:
+	case fact.LogStatus, fact.LogClosed444, fact.LogSlow, fact.LogTLSToPlain:
 		k.target = "" // any path
 		if m.client.IsPrivate() || m.client.IsLoopback() {
 			k.client = m.client
