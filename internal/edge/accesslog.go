@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/originward/originward/internal/escape"
 	"github.com/originward/originward/internal/exchange"
 )
 
@@ -224,7 +225,7 @@ func appendJSON[T string | []byte](b []byte, s T) []byte {
 			b = append(b, c)
 		default:
 			r, n := utf8.DecodeRuneInString(string(s[i:min(i+utf8.UTFMax, len(s))]))
-			if r == utf8.RuneError || r < 0xa0 || r == 0x2028 || r == 0x2029 {
+			if r == utf8.RuneError || !escape.Printable(r) {
 				b = append(b, `\ufffd`...)
 			} else {
 				b = utf8.AppendRune(b, r)

@@ -123,7 +123,9 @@ func (v *visit) attempt(ctx context.Context, addr netip.Addr, altHost string, tu
 	c, h, f := v.zone.client.Endpoint(t).Do(ctx, &v.req, &v.trace)
 	if c != nil {
 		v.reused = c.Served() > 0
-		v.egress = c.Local().Addr()
+		if !t.Source.IsValid() {
+			v.egress = c.Local().Addr()
+		}
 	}
 	if f != nil {
 		v.faultAs = nil

@@ -1,0 +1,100 @@
+package edge
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+func newReader(r io.Reader) *bufio.Reader { return bufio.NewReader(r) }
+
+// Many streams at once over one connection, each with its own answer.
+func TestStreams(t *testing.T) {
+	w := plain(t, echo)
+	c := w.client(true)
+	w.do(c, mustRequest(t, "GET", "https://shop.example/", nil)) // one connection for all
+	var wg sync.WaitGroup
+	for i := range 100 {
+		wg.Go(func() {
+			body := strings.Repeat(strconv.Itoa(i), 5000)
+			resp, err := c.Do(mustRequest(t, "POST", fmt.Sprintf("https://shop.example/%d", i), strings.NewReader(body)))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer resp.Body.Close()
+			b, err := io.ReadAll(resp.Body)
+			if err != nil || string(b) != body || resp.Header.Get("X-Target") != "/"+strconv.Itoa(i) {
+				t.Errorf("stream %d: %v, %d bytes, %s", i, err, len(b), resp.Header.Get("X-Target"))
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func mustRequest(t *testing.T, method, url string, body io.Reader) *http.Request {
+	req, err := http.NewRequest(method, url, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return req
+}
+
+// A visitor that gives up frees the origin.
+func TestStreamReset(t *testing.T) {
+	gone := make(chan struct{})
+	w := plain(t, func(_ http.ResponseWriter, r *http.Request) {
+		<-r.Context().Done()
+		close(gone)
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		waitFor(t, "the exchange", func() bool { return w.edge.turn.Load() > 0 })
+		time.AfterFunc(50*time.Millisecond, cancel)
+	}()
+	if _, err := w.client(true).Do(mustRequest(t, "GET", "https://shop.example/", nil).WithContext(ctx)); err == nil {
+		t.Error("no error")
+	}
+	select {
+	case <-gone:
+	case <-time.After(10 * time.Second):
+		t.Error("the origin was not told")
+	}
+}
+
+// An upload that the origin does not want ends early. Over HTTP/2 to the origin
+// that needs nothing more from the visitor.
+func TestEarlyAnswer(t *testing.T) {
+	w := plain(t, func(w http.ResponseWriter, r *http.Request) { http.Error(w, "enough", 413) })
+	stalls, end := io.Pipe()
+	defer end.Close()
+	go io.WriteString(end, "beginning") // and then nothing more
+	for _, v := range []struct {
+		url  string
+		h2   bool
+		body io.Reader
+	}{
+		{"http://shop.example/", false, io.LimitReader(zeros{}, 1<<30)},
+		{"https://shop.example/", false, io.LimitReader(zeros{}, 1<<30)},
+		{"https://shop.example/", true, io.LimitReader(zeros{}, 1<<30)},
+		{"https://shop.example/", true, stalls},
+	} {
+		resp, err := w.client(v.h2).Do(mustRequest(t, "POST", v.url, v.body))
+		if err != nil {
+			t.Errorf("%s, HTTP/2 %v: %v", v.url, v.h2, err)
+			continue
+		}
+		b, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode != 413 || string(b) != "enough\n" {
+			t.Errorf("%s, HTTP/2 %v: %s %q %v", v.url, v.h2, resp.Status, b, err)
+		}
+	}
+}
