@@ -3,6 +3,7 @@ package outside
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net/netip"
 	"slices"
 	"sync"
@@ -11,7 +12,9 @@ import (
 	"github.com/originward/originward"
 	"github.com/originward/originward/fact"
 	"github.com/originward/originward/internal/dnsask"
+	"github.com/originward/originward/internal/escape"
 	"github.com/originward/originward/internal/exchange"
+	"github.com/originward/originward/internal/observe/path"
 )
 
 // Observe looks at everything at once, under one budget (fast: 3.2 s). It gives
@@ -21,7 +24,7 @@ func Observe(ctx context.Context, ask Ask) ([]originward.Evidence, []originward.
 	ask = ask.withDefaults()
 	ctx, cancel := context.WithTimeout(ctx, ask.budget())
 	defer cancel()
-	r := &run{ask: ask, profile: ask.profile(), probe: exchange.Probe, route: exchange.RouteSource, system: dnsask.System}
+	r := &run{ask: ask, profile: ask.profile(), probe: exchange.Probe, route: exchange.RouteSource, system: dnsask.System, mtu: path.MTU}
 	r.deadline, _ = ctx.Deadline()
 	r.all(ctx)
 	return r.evidence, r.missing
@@ -36,6 +39,7 @@ type run struct {
 	probe  func(context.Context, exchange.ProbeSpec) fact.Exchange
 	route  func(netip.AddrPort) (netip.Addr, error)
 	system func() (dnsask.Server, error) // the system's resolver
+	mtu    func(context.Context, netip.Addr) fact.MTU
 
 	wg sync.WaitGroup // look-ups, and what they lead to
 
@@ -142,6 +146,7 @@ func (r *run) door(ctx context.Context, g goal, d door) {
 	}
 	second := looks{run: r, ctx: ctx, goal: g, door: d}
 	var x fact.Exchange
+	var mtu chan fact.MTU
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
@@ -150,6 +155,8 @@ func (r *run) door(ctx context.Context, g goal, d door) {
 		if !r.ask.Patient {
 			second.begin(ahead(d.scheme))
 		}
+		mtu = make(chan fact.MTU, 1)
+		go func() { mtu <- r.mtu(ctx, g.addr) }()
 		x = <-first
 	}
 	wanted := secondLooks(x, known{
@@ -167,6 +174,24 @@ func (r *run) door(ctx context.Context, g goal, d door) {
 	for _, y := range second.wait(wanted) {
 		r.add(r.item(y, g, d))
 	}
+	if mtu != nil && x.Fault != nil && x.Connected() && silence(*x.Fault) {
+		r.addMTU(<-mtu, x, g, d)
+	}
+}
+
+// addMTU adds what is known of the sizes that pass, for a door that connects and
+// then falls silent: large packets may be lost where small ones pass.
+func (r *run) addMTU(m fact.MTU, x fact.Exchange, g goal, d door) {
+	if m == (fact.MTU{}) {
+		return
+	}
+	p := fact.Path{Target: x.Target, Method: "icmp", Hops: []fact.Hop{}, MTU: m}
+	size := fmt.Sprint(max(m.SmallestLost, 1280) - 28)
+	r.add(originward.Evidence{
+		Vantage: originward.Outside, Question: fact.QPath, At: r.now(),
+		Subject: originward.Subject{Host: r.ask.Host, Addr: g.addr, Port: d.port, Family: originward.FamilyOf(g.addr), Scheme: d.scheme},
+		Fact:    p, Text: path.Text(p), Reproduce: escape.Shell("ping", "-M", "do", "-c", "3", "-s", size, g.addr.String()),
+	})
 }
 
 // settle ends a guess about a scheme. failed is the handshake that failed for

@@ -15,6 +15,7 @@ import (
 	"github.com/originward/originward/internal/dnsask"
 	"github.com/originward/originward/internal/escape"
 	"github.com/originward/originward/internal/exchange"
+	"github.com/originward/originward/internal/observe/path"
 )
 
 // maxRuns bounds a series: ten hours at one look in 18 s, or half an hour at
@@ -33,7 +34,7 @@ var idles = []time.Duration{time.Second, 3 * time.Second, 7 * time.Second, 16 * 
 // finished.
 func Series(ctx context.Context, ask Ask, every time.Duration) []originward.Evidence {
 	ask = ask.withDefaults()
-	r := &run{ask: ask, profile: ask.profile(), probe: exchange.Probe, route: exchange.RouteSource, system: dnsask.System}
+	r := &run{ask: ask, profile: ask.profile(), probe: exchange.Probe, route: exchange.RouteSource, system: dnsask.System, mtu: path.MTU}
 	for _, g := range r.knownGoals(ctx) {
 		src, err := r.route(netip.AddrPortFrom(g.addr, 443))
 		if err != nil {

@@ -77,9 +77,9 @@ func Observe(ctx context.Context, ask Ask) ([]originward.Evidence, []originward.
 // that this machine cannot trace; a way that ends early is no error.
 func Trace(ctx context.Context, target netip.AddrPort) (fact.Path, error) {
 	p := fact.Path{Target: target, Method: "tcp", Hops: []fact.Hop{}}
-	var sizes sync.WaitGroup
-	sizes.Go(func() { p.MTU = tryMTU(ctx, target.Addr()) })
-	defer sizes.Wait()
+	var tried sync.WaitGroup
+	tried.Go(func() { p.MTU = MTU(ctx, target.Addr()) })
+	defer tried.Wait()
 	for from := 1; from <= maxHops && ctx.Err() == nil; from += batch {
 		answers := make([]answer, batch)
 		var wg sync.WaitGroup
@@ -89,14 +89,14 @@ func Trace(ctx context.Context, target netip.AddrPort) (fact.Path, error) {
 		wg.Wait()
 		for _, a := range answers {
 			if a.err != nil {
-				sizes.Wait()
+				tried.Wait()
 				return p, a.err
 			}
 			p.Hops = append(p.Hops, a.hop)
 			if a.end {
 				p.Reached = fact.TriOf(a.reached)
 				p.Hops = shorten(p.Hops)
-				sizes.Wait()
+				tried.Wait()
 				return p, nil
 			}
 		}
@@ -105,7 +105,7 @@ func Trace(ctx context.Context, target netip.AddrPort) (fact.Path, error) {
 		p.Reached = fact.No
 	}
 	p.Hops = trim(p.Hops)
-	sizes.Wait()
+	tried.Wait()
 	return p, nil
 }
 
@@ -142,6 +142,11 @@ func shorten(hops []fact.Hop) []fact.Hop {
 // Text is one sentence about a path for a person.
 func Text(p fact.Path) string {
 	var b strings.Builder
+	if len(p.Hops) == 0 {
+		fmt.Fprintf(&b, "on the way to %s", p.Target.Addr())
+		sizes(&b, p.MTU)
+		return escape.Line(strings.Replace(b.String(), ";", "", 1), 300)
+	}
 	last := fact.Hop{}
 	for _, h := range p.Hops {
 		if h.Addr.IsValid() {
@@ -158,13 +163,17 @@ func Text(p fact.Path) string {
 	default:
 		fmt.Fprintf(&b, "the way to %s is silent behind hop %d, %s", p.Target, last.TTL, last.Addr)
 	}
-	switch m := p.MTU; {
-	case m.FragNeededMTU > 0:
-		fmt.Fprintf(&b, "; a router says that packets may be %d bytes", m.FragNeededMTU)
-	case m.SmallestLost > 0:
-		fmt.Fprintf(&b, "; packets of %d bytes pass and of %d bytes vanish without a word", m.LargestOK, m.SmallestLost)
-	case m.LargestOK > 0:
-		fmt.Fprintf(&b, "; packets of %d bytes pass", m.LargestOK)
-	}
+	sizes(&b, p.MTU)
 	return escape.Line(b.String(), 300)
+}
+
+func sizes(b *strings.Builder, m fact.MTU) {
+	switch {
+	case m.FragNeededMTU > 0:
+		fmt.Fprintf(b, "; a router says that packets may be %d bytes", m.FragNeededMTU)
+	case m.SmallestLost > 0:
+		fmt.Fprintf(b, "; packets of %d bytes pass and of %d bytes vanish without a word", m.LargestOK, m.SmallestLost)
+	case m.LargestOK > 0:
+		fmt.Fprintf(b, "; packets of %d bytes pass", m.LargestOK)
+	}
 }

@@ -12,10 +12,10 @@ import (
 	"github.com/originward/originward/fact"
 )
 
-// sizes of IP packets that are tried, ascending: the least that everything
+// trySizes of IP packets that are tried, ascending: the least that everything
 // carries, and what tunnels, PPPoE and Ethernet leave (RFC 791: 576; RFC 8200:
 // 1280; WireGuard 1420; GRE 1476; PPPoE 1492; Ethernet 1500).
-var sizes = map[bool][]int{
+var trySizes = map[bool][]int{
 	false: {576, 1000, 1280, 1360, 1400, 1420, 1440, 1452, 1460, 1476, 1492, 1500}, // IPv4
 	true:  {1280, 1360, 1400, 1420, 1440, 1452, 1460, 1476, 1492, 1500},            // IPv6
 }
@@ -26,9 +26,10 @@ const rounds = 3
 // roundWait is how long the answers of a round are awaited.
 const roundWait = 700 * time.Millisecond
 
-// tryMTU sends echoes of every size that must not be fragmented. It is zero when
-// even the smallest are not answered, or when what comes back makes no sense.
-func tryMTU(ctx context.Context, to netip.Addr) fact.MTU {
+// MTU sends echoes of every size that must not be fragmented, for about two
+// seconds at most. It is zero when even the smallest are not answered, when what
+// comes back makes no sense, or when this machine may not send echoes.
+func MTU(ctx context.Context, to netip.Addr) fact.MTU {
 	p, err := newPinger(to)
 	if err != nil {
 		return fact.MTU{}
@@ -44,11 +45,13 @@ func tryMTU(ctx context.Context, to netip.Addr) fact.MTU {
 	return p.result()
 }
 
-// pinger sends echoes over an unprivileged ICMP socket.
+// pinger sends echoes over an unprivileged ICMP socket, or over a raw one where
+// the system grants only that.
 type pinger struct {
 	fd       int
 	to       unix.Sockaddr
-	six      bool
+	six, raw bool
+	id       uint16
 	header   int // bytes of IP and ICMP headers
 	sizes    []int
 	sent     []bool
@@ -57,7 +60,7 @@ type pinger struct {
 }
 
 func newPinger(to netip.Addr) (*pinger, error) {
-	p := &pinger{six: to.Is6(), header: 20 + 8, sizes: sizes[to.Is6()]}
+	p := &pinger{six: to.Is6(), header: 20 + 8, sizes: trySizes[to.Is6()]}
 	p.sent, p.answered = make([]bool, len(p.sizes)), make([]bool, len(p.sizes))
 	family, proto := unix.AF_INET, unix.IPPROTO_ICMP
 	p.to = &unix.SockaddrInet4{Addr: as4(to)}
@@ -67,9 +70,13 @@ func newPinger(to netip.Addr) (*pinger, error) {
 		p.to = &unix.SockaddrInet6{Addr: to.As16()}
 	}
 	fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, proto)
-	if err != nil {
-		return nil, err // net.ipv4.ping_group_range does not let us
+	if err != nil { // net.ipv4.ping_group_range does not let us
+		p.raw = true
+		if fd, err = unix.Socket(family, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, proto); err != nil {
+			return nil, err
+		}
 	}
+	p.id = uint16(time.Now().UnixNano()) // the kernel chooses its own for unprivileged sockets
 	p.fd = fd
 	if p.six {
 		err = errors.Join(unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_PROBE), unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVERR, 1))
@@ -93,11 +100,15 @@ func (p *pinger) send() {
 			continue
 		}
 		b := make([]byte, size-p.header+8)
-		b[0] = 8 // echo request; the kernel fills in identifier and checksum
+		b[0] = 8 // echo request
 		if p.six {
 			b[0] = 128
 		}
+		binary.BigEndian.PutUint16(b[4:], p.id)
 		binary.BigEndian.PutUint16(b[6:], uint16(i))
+		if p.raw && !p.six { // in all other cases the kernel fills it in
+			binary.BigEndian.PutUint16(b[2:], checksum(b))
+		}
 		if unix.Sendto(p.fd, b, 0, p.to) == nil {
 			p.sent[i] = true
 		}
@@ -130,15 +141,45 @@ func (p *pinger) read() {
 		if err != nil {
 			break
 		}
-		reply := byte(0)
-		if p.six {
-			reply = 129
-		}
-		if i := int(binary.BigEndian.Uint16(buf[6:8])); n >= 8 && buf[0] == reply && i < len(p.sizes) && n == p.sizes[i]-p.header+8 {
-			p.answered[i] = true
-		}
+		p.reply(buf[:n])
 	}
 	p.readErrors()
+}
+
+// reply notes an answer. A raw IPv4 socket hands over the IP header too, and
+// the answers to others' echoes.
+func (p *pinger) reply(b []byte) {
+	if p.raw && !p.six {
+		if len(b) < 20 || len(b) < int(b[0]&15)*4 {
+			return
+		}
+		b = b[int(b[0]&15)*4:]
+	}
+	kind := byte(0)
+	if p.six {
+		kind = 129
+	}
+	if len(b) < 8 || b[0] != kind || p.raw && binary.BigEndian.Uint16(b[4:]) != p.id {
+		return
+	}
+	if i := int(binary.BigEndian.Uint16(b[6:])); i < len(p.sizes) && len(b) == p.sizes[i]-p.header+8 {
+		p.answered[i] = true
+	}
+}
+
+// checksum is the internet checksum (RFC 1071).
+func checksum(b []byte) uint16 {
+	var sum uint32
+	for i := 0; i+1 < len(b); i += 2 {
+		sum += uint32(b[i])<<8 | uint32(b[i+1])
+	}
+	if len(b)%2 == 1 {
+		sum += uint32(b[len(b)-1]) << 8
+	}
+	for sum>>16 != 0 {
+		sum = sum&0xffff + sum>>16
+	}
+	return ^uint16(sum)
 }
 
 func (p *pinger) readErrors() {

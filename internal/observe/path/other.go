@@ -17,4 +17,5 @@ func ask(context.Context, netip.AddrPort, int) answer {
 	return answer{err: fmt.Errorf("not on %s: %w", runtime.GOOS, errors.ErrUnsupported)}
 }
 
-func tryMTU(context.Context, netip.Addr) fact.MTU { return fact.MTU{} }
+// MTU needs sockets that only Linux has in this form; elsewhere nothing is known.
+func MTU(context.Context, netip.Addr) fact.MTU { return fact.MTU{} }

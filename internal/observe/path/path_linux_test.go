@@ -86,7 +86,6 @@ func build(t *testing.T) chain {
 	} {
 		must(t, r.n.AddRoute(netns.Route{Dst: netip.MustParsePrefix(r.dst), Via: netip.MustParseAddr(r.via)}))
 	}
-	must(t, c.client.Sysctl("net.ipv4.ping_group_range", "0 2147483647"))
 	for _, addr := range []string{"10.9.3.2:8080", "[fd09:3::2]:8080"} {
 		l, err := c.server.Listen("tcp", addr)
 		must(t, err)
@@ -172,11 +171,20 @@ func TestSilentTarget(t *testing.T) {
 func TestMTU(t *testing.T) {
 	t.Parallel()
 	c := build(t)
+	for _, group := range []string{"0 2147483647", "1 0"} { // with unprivileged echoes, and with raw ones
+		must(t, c.client.Sysctl("net.ipv4.ping_group_range", group))
+		mtu(t, c)
+	}
+}
+
+func mtu(t *testing.T, c chain) {
+	t.Helper()
 	for _, target := range []string{"10.9.3.2:8080", "[fd09:3::2]:8080"} {
 		if p := trace(t, c.client, target); p.MTU.LargestOK != 1400 || p.MTU.SmallestLost != 1420 || p.MTU.FragNeededMTU != 1400 {
 			t.Errorf("%s: %+v", target, p.MTU)
 		}
 	}
+	nstest.Run(t, c.r1, "nft", "flush ruleset")
 	nstest.Run(t, c.r1, "nft", "add table inet t")
 	nstest.Run(t, c.r1, "nft", "add chain inet t out { type filter hook output priority 0; }")
 	nstest.Run(t, c.r1, "nft", "add rule inet t out icmp type destination-unreachable drop")
@@ -190,6 +198,7 @@ func TestMTU(t *testing.T) {
 			t.Errorf("%s", Text(p))
 		}
 	}
+	nstest.Run(t, c.r1, "nft", "flush ruleset")
 }
 
 func TestObserveNeedsNoRoot(t *testing.T) {
