@@ -6,7 +6,9 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -294,27 +296,60 @@ func (w world) dial(t testing.TB, addr string, p Profile) *Conn {
 // TestSource: the egress address is the one asked for, or the fault is our own.
 func TestSource(t *testing.T) {
 	w := newWorld(t)
-	cdn := netip.MustParseAddr("173.245.48.10")
-	if err := w.edge.AddAddr("veth0", netip.PrefixFrom(cdn, 32)); err != nil {
-		t.Fatal(err)
+	for _, tc := range []struct{ egress, origin, foreign string }{
+		{"173.245.48.10", origin4 + ":80", "203.0.113.77"},
+		{"2400:cb00::10", "[" + origin6 + "]:80", "2001:db8:ffff::1"},
+	} {
+		t.Run(tc.egress, func(t *testing.T) {
+			cdn := netip.MustParseAddr(tc.egress)
+			only := netip.PrefixFrom(cdn, cdn.BitLen())
+			if err := w.edge.AddAddr("veth0", only); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.origin.AddRoute(netns.Route{Dst: only, Link: "veth0"}); err != nil {
+				t.Fatal(err)
+			}
+			peers := make(chan string, 1)
+			w.serve(t, tc.origin, func(c net.Conn) {
+				peers <- c.RemoteAddr().(*net.TCPAddr).IP.String()
+				replies("HTTP/1.1 204 No Content\r\n\r\n")(c)
+			})
+			target := Target{Addr: netip.MustParseAddrPort(tc.origin), Source: cdn}
+			x := w.probe(t, ProbeSpec{Target: target, Profile: quick()})
+			if x.Fault != nil || x.Source != cdn {
+				t.Fatalf("fault %+v, source %v", x.Fault, x.Source)
+			}
+			if p := <-peers; p != cdn.String() {
+				t.Errorf("the origin saw %s", p)
+			}
+			target.Source = netip.MustParseAddr(tc.foreign)
+			x = w.probe(t, ProbeSpec{Target: target, Profile: quick()})
+			want{originward.PhaseConnect, originward.ProxyConfigurationError, 500, "", "", "EADDRNOTAVAIL"}.check(t, x)
+		})
 	}
-	if err := w.origin.AddRoute(netns.Route{Dst: netip.PrefixFrom(cdn, 32), Link: "veth0"}); err != nil {
-		t.Fatal(err)
+}
+
+// TestConnectCutOff: an error that the kernel reports for connect(2) although the
+// handshake was done belongs to the step that follows.
+func TestConnectCutOff(t *testing.T) {
+	err := &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNRESET)}
+	if f := connectFault(err, Target{}, 0); f.Phase != originward.PhaseWrite || f.Code().Error != 520 {
+		t.Errorf("plain: %v", f)
 	}
-	peers := make(chan string, 1)
-	w.serve(t, origin4+":80", func(c net.Conn) {
-		peers <- c.RemoteAddr().(*net.TCPAddr).IP.String()
-		replies("HTTP/1.1 204 No Content\r\n\r\n")(c)
-	})
-	target := Target{Addr: netip.MustParseAddrPort(origin4 + ":80"), Source: cdn}
-	x := w.probe(t, ProbeSpec{Target: target, Profile: quick()})
-	if x.Fault != nil || x.Source != cdn {
-		t.Fatalf("fault %+v, source %v", x.Fault, x.Source)
+	if f := connectFault(err, Target{TLS: &TLSPolicy{}}, 0); f.Phase != originward.PhaseTLS || f.Code().Error != 525 || FactOf(f, 0, 0).Ended != "reset" {
+		t.Errorf("TLS: %v", f)
 	}
-	if p := <-peers; p != cdn.String() {
-		t.Errorf("the origin saw %s", p)
+	for errno, want := range map[syscall.Errno]int{
+		syscall.EMFILE: 500, syscall.EPERM: 500, syscall.ENOBUFS: 500, syscall.EADDRNOTAVAIL: 500,
+		syscall.ENETDOWN: 523, syscall.EHOSTDOWN: 523, syscall.EAFNOSUPPORT: 523, syscall.ETIMEDOUT: 522,
+	} {
+		f := connectFault(os.NewSyscallError("connect", errno), Target{Addr: netip.MustParseAddrPort("192.0.2.1:80")}, 0)
+		if f.Code().Error != want || f.Phase != originward.PhaseConnect {
+			t.Errorf("%v: %v", errno, f)
+		}
 	}
-	target.Source = netip.MustParseAddr("203.0.113.77")
-	x = w.probe(t, ProbeSpec{Target: target, Profile: quick()})
-	want{originward.PhaseConnect, originward.ProxyConfigurationError, 500, "", "", "EADDRNOTAVAIL"}.check(t, x)
+	six := connectFault(os.NewSyscallError("connect", syscall.EADDRNOTAVAIL), Target{Addr: netip.MustParseAddrPort("[2001:db8::1]:80")}, 0)
+	if six.Type != originward.DestinationIPUnroutable {
+		t.Errorf("no IPv6 address of our own: %v", six)
+	}
 }

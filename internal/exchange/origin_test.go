@@ -76,10 +76,10 @@ func quick() Profile {
 	p.Name = "quick"
 	p.Connect = 1500 * time.Millisecond // one SYN may be lost while a new link comes up
 	p.SynCount = 0
-	p.Handshake = 400 * time.Millisecond
-	p.Ack = 300 * time.Millisecond
-	p.Read = 400 * time.Millisecond
-	p.Write = 250 * time.Millisecond
+	p.Handshake = time.Second
+	p.Ack = 600 * time.Millisecond
+	p.Read = 800 * time.Millisecond
+	p.Write = 500 * time.Millisecond
 	return p
 }
 
