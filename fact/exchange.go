@@ -86,6 +86,7 @@ type Fault struct {
 	Sample     string               `json:"sample,omitempty"`      // first bytes of what came instead, escaped, at most 64
 	Looks      string               `json:"looks,omitempty"`       // what the sample resembles: tls, http_response, ssh, greeter …, as package http1 names it
 	Ended      string               `json:"ended,omitempty"`       // how the wait or connection ended: timeout, closed (in order), reset; empty = otherwise
+	Neighbour  string               `json:"neighbour,omitempty"`   // next hop on our own link that answers no ARP or ND, so that the SYN never left; empty = answers, or not known
 	Unacked    int                  `json:"unacked,omitempty"`     // segments that the peer's kernel had not acknowledged when a timer ran out
 	BytesRead  int64                `json:"bytes_read"`            // response bytes that had arrived
 	Detail     string               `json:"detail"`                // the real error's text, escaped and bounded
