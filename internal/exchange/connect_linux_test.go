@@ -151,6 +151,16 @@ func TestNoRoute(t *testing.T) {
 			want{originward.PhaseConnect, originward.DestinationIPUnroutable, 523, "", "", errno}.check(t, x)
 		})
 	}
+	for _, addr := range []string{"192.0.2.98:80", "[2001:db8::98]:80"} {
+		t.Run("fast "+addr, func(t *testing.T) { // before the kernel says so
+			target := netip.MustParseAddrPort(addr)
+			x := w.probe(t, ProbeSpec{Target: Target{Addr: target}})
+			want{originward.PhaseConnect, originward.DestinationIPUnroutable, 523, "", "timeout", ""}.check(t, x)
+			if x.Fault.Neighbour != target.Addr().String() {
+				t.Errorf("neighbour %q", x.Fault.Neighbour)
+			}
+		})
+	}
 	err := w.edge.Do(func() error {
 		if _, err := RouteSource(netip.MustParseAddrPort("198.51.100.1:80")); err == nil {
 			t.Error("a source address without a route")

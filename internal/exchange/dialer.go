@@ -121,11 +121,20 @@ func connectFault(err error, t Target, waited time.Duration) *originward.Fault {
 		return fault(StepConnect, originward.ProxyInternalError, err)
 	case sysNone:
 		if isTimeout(err) {
-			return fault(StepConnect, originward.ConnectionTimeout,
-				&TimeoutError{Waited: waited, For: "answer to SYN", Err: err})
+			return silence(t, &TimeoutError{Waited: waited, For: "answer to SYN", Err: err})
 		}
 	}
 	return fault(StepConnect, originward.ProxyInternalError, err)
+}
+
+// silence is the fault of a SYN that was not answered in our time. Where the kernel
+// would report an unreachable host if it were given longer, so do we: how long we
+// wait must not decide between 522 and 523.
+func silence(t Target, late *TimeoutError) *originward.Fault {
+	if hop, dead := deadNeighbour(t); dead {
+		return fault(StepConnect, originward.DestinationIPUnroutable, &NeighbourError{Hop: hop, Err: late})
+	}
+	return fault(StepConnect, originward.ConnectionTimeout, late)
 }
 
 // isTimeout tells a deadline of ours, or of the caller's context, from other errors.

@@ -26,4 +26,21 @@
 // error, from which [FactOf] works out errno, TLS alert, parse kind and
 // certificate reasons. Classification looks at error values only (errno, alert
 // number, x509 type, parse kind), never at their text.
+//
+// # What crypto/tls cannot do
+//
+// The offer is the documented one (cloudflare cipher-suites) as far as Go 1.26 has
+// it. An origin is refused here, with a fault of the tls phase, that an edge built
+// on another library would accept, when it has nothing but
+//
+//   - ECDHE-RSA-AES256-SHA384, or an ECDSA key under TLS 1.0 and 1.1 (both lists
+//     lack a suite for it as well);
+//   - SHA-1 signatures in a TLS 1.2 handshake (the program's GODEBUG tlssha1=1
+//     allows them), an RSA key below 1024 bits (rsa1024min=0) or above 8192
+//     (tlsmaxrsasize), or a certificate that crypto/x509 cannot parse, such as one
+//     with a negative serial number (x509negativeserial=1);
+//   - a request for a client certificate by renegotiation.
+//
+// 3DES is documented for TLS 1.0 only and offered here up to TLS 1.2, because the
+// list of suites is one for all versions.
 package exchange

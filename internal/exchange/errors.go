@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -35,6 +36,20 @@ func (e *TimeoutError) Unwrap() error { return e.Err }
 
 // Timeout is always true.
 func (e *TimeoutError) Timeout() bool { return true }
+
+// NeighbourError says that the next hop on our own link does not exist: it answers
+// neither ARP nor neighbour discovery, so nothing was ever sent to the target.
+type NeighbourError struct {
+	Hop netip.Addr
+	Err error
+}
+
+func (e *NeighbourError) Error() string {
+	return fmt.Sprintf("%s does not answer on the local link: %v", e.Hop, e.Err)
+}
+
+// Unwrap gives the error of the connect.
+func (e *NeighbourError) Unwrap() error { return e.Err }
 
 // AlertError is a TLS alert that the peer sent.
 type AlertError struct {

@@ -36,6 +36,7 @@ func FactOf(f *originward.Fault, after time.Duration, read int64) *fact.Fault {
 		cert  *CertError
 		late  *TimeoutError
 		h2    *H2Error
+		hop   *NeighbourError
 	)
 	if errors.As(f.Err, &parse) {
 		out.Kind = parse.Kind.String()
@@ -59,6 +60,9 @@ func FactOf(f *originward.Fault, after time.Duration, read int64) *fact.Fault {
 	}
 	if errors.As(f.Err, &cert) {
 		out.Reasons = cert.Reasons
+	}
+	if errors.As(f.Err, &hop) {
+		out.Neighbour = hop.Hop.String()
 	}
 	if errors.As(f.Err, &late) {
 		out.Unacked = late.Unacked
