@@ -53,6 +53,8 @@ type edgeDoor struct {
 	guess  bool // the scheme is a guess: https until the port speaks plain HTTP
 	times  int  // visits planned at first
 
+	settled sync.Once // scheme and port are read after it only
+
 	mu      sync.Mutex // guards answers
 	answers []visited
 }
@@ -64,27 +66,37 @@ type visited struct {
 }
 
 func (r *run) all(ctx context.Context) {
-	var records sync.WaitGroup
-	early := make(chan *fact.EdgeRecord, 1)
-	if r.ask.API != nil {
-		records.Go(func() {
-			rec, _ := r.ask.API.exchanges(ctx, r.ask.Host)
-			early <- rec
-		})
-	}
 	// The record is read once more after the visits: they must leave time for it.
 	visits, cancel := context.WithTimeout(ctx, r.ask.budget()-forRecord)
 	defer cancel()
+	early := make(chan *fact.EdgeRecord, 1)
+	go func() { early <- r.early(ctx) }()
 	r.plan(visits)
+	var before *fact.EdgeRecord
+	var beside sync.WaitGroup
+	beside.Go(func() {
+		before = <-early
+		r.more(visits, before)
+	})
 	r.each(func(d *edgeDoor) { r.first(visits, d) })
+	beside.Wait()
 	var rec *fact.EdgeRecord
 	if r.ask.API != nil {
-		records.Wait()
-		before := <-early
-		r.more(visits, before)
 		rec = r.record(ctx, before)
 	}
 	r.report(rec)
+}
+
+// early is the edge's record before our visits; nil when there is none.
+func (r *run) early(ctx context.Context) *fact.EdgeRecord {
+	if r.ask.API == nil {
+		return nil
+	}
+	rec, err := r.ask.API.exchanges(ctx, r.ask.Host)
+	if err != nil {
+		return nil // the reading after the visits says why
+	}
+	return rec
 }
 
 // forRecord is what of the budget is kept for the edge's record: an edge answers
@@ -153,13 +165,15 @@ func schemesAt(port uint16) (schemes []string, guess bool) {
 // settle ends a guess: a port that answers a handshake with plain HTTP speaks
 // that.
 func (r *run) settle(ctx context.Context, d *edgeDoor) {
-	if !d.guess {
-		return
-	}
-	a := r.visit(ctx, visitSpec{edge: d.edge, scheme: d.scheme, port: d.port, path: r.ask.Path})
-	if a.Failure != nil && a.Failure.NotTLS {
-		d.scheme, d.port = "http", r.ask.portOf("http")
-	}
+	d.settled.Do(func() {
+		if !d.guess {
+			return
+		}
+		a := r.visit(ctx, visitSpec{edge: d.edge, scheme: d.scheme, port: d.port, path: r.ask.Path})
+		if a.Failure != nil && a.Failure.NotTLS {
+			d.scheme, d.port = "http", r.ask.portOf("http")
+		}
+	})
 }
 
 // slow is when an edge that has not answered is asked for something that it
@@ -224,7 +238,14 @@ func (d *edgeDoor) alive(own fact.EdgeAnswer) {
 	}
 }
 
+// enough is the least time in which a visit can tell anything: one that is cut
+// short would pass for a silent edge.
+const enough = 400 * time.Millisecond
+
 func (r *run) ask1(ctx context.Context, d *edgeDoor, variant, path string) {
+	if end, ok := ctx.Deadline(); ok && time.Until(end) < enough {
+		return
+	}
 	at := r.ask.Now().UTC()
 	a := r.visit(ctx, visitSpec{edge: d.edge, scheme: d.scheme, port: d.port, variant: variant, path: path})
 	d.mu.Lock()
@@ -269,6 +290,7 @@ func (r *run) more(ctx context.Context, rec *fact.EdgeRecord) {
 		return
 	}
 	d := r.doors[0]
+	r.settle(ctx, d)
 	var wg sync.WaitGroup
 	for range min(2*len(rec.Egress), maxVisits) - d.times {
 		wg.Go(func() { r.ask1(ctx, d, fact.VariantSecondVisit, r.ask.Path) })
