@@ -58,7 +58,7 @@ func run(ctx context.Context, env *collect.Env) ([]originward.Evidence, []origin
 type survey struct {
 	env     *collect.Env
 	table   procs.Table
-	serving bool // something listens on a port of the edge
+	serving bool // something listens on every port of the edge
 	mu      sync.Mutex
 	missing []originward.NotObserved // guarded by mu
 }
@@ -73,13 +73,14 @@ func (s *survey) miss(unit, why, how string) {
 // port of the edge.
 func (s *survey) listens(ctx context.Context) map[int]bool {
 	out := map[int]bool{}
+	open := map[uint16]bool{}
 	for _, l := range s.env.Listeners(ctx).Sockets {
-		webPort := slices.Contains(s.env.Ports, l.Port)
-		s.serving = s.serving || webPort
+		open[l.Port] = true
 		if l.PID != 0 {
-			out[l.PID] = out[l.PID] || webPort
+			out[l.PID] = out[l.PID] || slices.Contains(s.env.Ports, l.Port)
 		}
 	}
+	s.serving = !slices.ContainsFunc(s.env.Ports, func(p uint16) bool { return !open[p] })
 	return out
 }
 
@@ -307,13 +308,13 @@ func (s *survey) tests(ctx context.Context, list []*found) {
 }
 
 // worthTesting leaves alone the servers that are merely installed while
-// another one serves.
+// others serve every port.
 func (s *survey) worthTesting(f *found) bool {
 	switch f.State {
 	case "running", "failed", "activating":
 		return f.Exe != ""
 	case "stopped":
-		return f.Exe != "" && f.Config != "" && (!s.serving || f.Enabled == fact.Yes)
+		return f.Exe != "" && f.Config != "" && !s.serving
 	}
 	return false
 }

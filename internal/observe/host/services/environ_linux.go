@@ -9,8 +9,10 @@ import (
 	"github.com/originward/originward/internal/observe/host/collect"
 )
 
-// base is the environment of every test: programs' messages in English.
-var base = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/", "LC_ALL=C", "LANG=C"}
+// base is the environment of every test: programs' messages in English, and a
+// resolver that does not answer is given up after two seconds instead of ten
+// for each name (resolv.conf(5)).
+var base = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/", "LC_ALL=C", "LANG=C", "RES_OPTIONS=timeout:1 attempts:2"}
 
 // environment is what a test runs with: that of the running program, which
 // configurations refer to, else what the distribution's start script sets.
@@ -53,7 +55,7 @@ func madeAtStart(env *collect.Env, vars []string) []string {
 // makes a server believe that it inherits sockets, and what base sets.
 func harmless(name string) bool {
 	switch name {
-	case "PATH", "HOME", "LC_ALL", "LANG", "NGINX", "NGINX_BPF_MAPS", "NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATCHDOG_PID", "WATCHDOG_USEC":
+	case "PATH", "HOME", "LC_ALL", "LANG", "RES_OPTIONS", "NGINX", "NGINX_BPF_MAPS", "NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATCHDOG_PID", "WATCHDOG_USEC":
 		return false
 	}
 	return !strings.HasPrefix(name, "LD_") && !strings.HasPrefix(name, "GLIBC_")
