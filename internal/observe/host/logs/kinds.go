@@ -14,10 +14,13 @@ import (
 type rule struct {
 	program string // empty = any
 	kind    string
+	has     []string // texts of which every match holds one; empty = not known
 	re      *regexp.Regexp
 }
 
-func row(program, kind, re string) rule { return rule{program, kind, regexp.MustCompile(re)} }
+func row(program, kind, re string) rule {
+	return rule{program, kind, literals(re), regexp.MustCompile(re)}
+}
 
 // Common parts: an error number as nginx and Apache write it.
 const upstream = `.*upstream: "(?P<target>[^"]+)"`
@@ -126,7 +129,7 @@ type match struct {
 // classify finds the kind of a line; ok is false for one that does not matter.
 func classify(program string, line string) (m match, ok bool) {
 	for _, r := range rules {
-		if r.program != program {
+		if r.program != program || !holdsOne(line, r.has) {
 			continue
 		}
 		g := r.re.FindStringSubmatch(line)
