@@ -73,4 +73,7 @@ type EdgeExchange struct {
 	Phases []PhaseTime          `json:"phases,omitempty"`
 	Reused bool                 `json:"reused,omitempty"`
 	Rule   string               `json:"rule,omitempty"` // id of the rule that answered
+	// Retried tells that the edge tried another address after this fault, under the
+	// same ray. Code and Error are then what it would have answered.
+	Retried bool `json:"retried,omitempty"`
 }

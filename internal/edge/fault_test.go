@@ -32,7 +32,7 @@ type faultCase struct {
 
 func reply200(c *net.TCPConn) {
 	readHead(c)
-	io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+	io.WriteString(c, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok")
 }
 
 func say(text string) func(*net.TCPConn) {

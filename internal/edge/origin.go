@@ -36,7 +36,9 @@ func (v *visit) fromOrigin() {
 	c, h, f := v.attempt(ctx, addrs[tried], altHost, turn)
 	if f != nil && v.again(f) {
 		if next, ok := exchange.RetryAddr(addrs, tried, f); ok {
+			v.edge.records.addTried(v, f)
 			v.retried = true
+			v.trace.Reset()
 			c, h, f = v.attempt(ctx, next, altHost, turn)
 		}
 	}

@@ -57,6 +57,7 @@ type record struct {
 	errno  string
 	rule   string
 	reused bool
+	again  bool // another address was tried after it
 	trace  exchange.Trace
 }
 
@@ -99,6 +100,21 @@ const detailText = 300
 
 // add remembers a visit.
 func (r *records) add(v *visit) {
+	r.put(newRecord(v), v.fault != nil || v.errCode != 0 || v.cut)
+}
+
+// addTried remembers an attempt after which another address is tried.
+func (r *records) addTried(v *visit, f *originward.Fault) {
+	x := newRecord(v)
+	code := f.Code()
+	x.code, x.number, x.phase, x.fault, x.again = code.Status, code.Error, f.Phase, f.Type, true
+	if v.faultAs != nil {
+		x.errno, x.detail = v.faultAs.Errno, v.faultAs.Detail
+	}
+	r.put(x, true)
+}
+
+func newRecord(v *visit) record {
 	x := record{
 		at: v.began, ray: v.ray, name: v.name, scheme: v.plan.Scheme, pair: pair{v.origin, v.egress},
 		code: v.status, number: v.errCode, rule: v.ruleID, reused: v.reused, trace: v.trace,
@@ -120,10 +136,14 @@ func (r *records) add(v *visit) {
 			x.detail = escape.Line(f.Err.Error(), detailText)
 		}
 	}
+	return x
+}
+
+func (r *records) put(x record, failed bool) {
 	p := r.of(x.pair)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if v.fault != nil || v.errCode != 0 || v.cut {
+	if failed {
 		p.failed.add(x, keepFailed)
 	} else {
 		p.good.add(x, keepGood)
@@ -208,6 +228,6 @@ func (x *record) fact() fact.EdgeExchange {
 	return fact.EdgeExchange{
 		At: x.at.UTC(), Ray: x.ray.String(), Host: x.host, Origin: x.pair.origin, Name: x.name, Egress: x.pair.egress,
 		Scheme: x.scheme, SSL: x.ssl, Code: x.code, Error: x.number, Phase: x.phase, Fault: x.fault, Detail: x.detail,
-		Errno: x.errno, Phases: x.trace.Phases(), Reused: x.reused, Rule: x.rule,
+		Errno: x.errno, Phases: x.trace.Phases(), Reused: x.reused, Rule: x.rule, Retried: x.again,
 	}
 }

@@ -77,6 +77,31 @@ func TestRetryOnce(t *testing.T) {
 	}
 }
 
+// Both attempts are on record, under one ray.
+func TestRetryIsRecorded(t *testing.T) {
+	e, dead, good := hosts()
+	ap := script(t, good, 0, reply200)
+	w := start(t, fmt.Sprintf("listen: {http: ['%s:%d']}\nzones: [%s]", e, ap.Port(), siteZone("full", dead, good)))
+	for i := range 2 {
+		w.get("http://shop.example/")
+		w.last(i + 1)
+	}
+	failed := w.record(Filter{Origin: dead})
+	if len(failed) != 1 || !failed[0].Retried || failed[0].Code != 521 || failed[0].Phase != "connect" || failed[0].Errno != "ECONNREFUSED" {
+		t.Fatalf("the failed attempt: %+v", failed)
+	}
+	all := w.record(Filter{Host: "shop.example"})
+	same := 0
+	for _, x := range all {
+		if x.Ray == failed[0].Ray {
+			same++
+		}
+	}
+	if len(all) != 3 || same != 2 {
+		t.Errorf("records %+v", all)
+	}
+}
+
 // Several egress addresses are used in turn, and the record tells which.
 func TestEgress(t *testing.T) {
 	e, o, _ := hosts()
