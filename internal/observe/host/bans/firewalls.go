@@ -67,8 +67,9 @@ func ufw(_ context.Context, s *survey) ([]seen, []originward.NotObserved) {
 }
 
 // ufwTuple reads "### tuple ### deny tcp 80 0.0.0.0/0 any 192.0.2.0/24 in": the
-// action, protocol, port, destination, source port, source and direction of a
-// rule that refuses incoming packets. Rules for every source are no ban.
+// action, protocol, port, destination, source port and source of a rule that
+// refuses incoming packets, with application names and the direction behind.
+// Rules for every source are no ban.
 func ufwTuple(text string) (entry, string, bool) {
 	rest, ok := strings.CutPrefix(strings.TrimSpace(text), "### tuple ###")
 	if !ok {
@@ -78,33 +79,52 @@ func ufwTuple(text string) (entry, string, bool) {
 	if len(f) < 7 {
 		return entry{}, "", false
 	}
-	action, _, _ := strings.Cut(f[0], "_") // deny_log
-	if action != "deny" && action != "reject" && action != "limit" {
-		return entry{}, "", false
-	}
+	action, route := strings.CutPrefix(f[0], "route:")
+	action, logged, _ := strings.Cut(action, "_") // deny_log, deny_log-all
 	p, ok := cidr.Parse(f[5])
-	if !ok || p.Bits() == 0 || !strings.HasPrefix(f[6], "in") {
+	if !ok || p.Bits() == 0 || action != "deny" && action != "reject" && action != "limit" {
 		return entry{}, "", false
 	}
 	e := entry{prefix: p}
-	for _, w := range f[7:] {
+	in, app, iface := false, "", ""
+	for i, w := range f[6:] {
 		if c, ok := strings.CutPrefix(w, "comment="); ok {
 			if b, err := hex.DecodeString(c); err == nil {
 				e.reason = string(b)
 			}
+			continue
+		}
+		if name, ok := strings.CutPrefix(w, "in_"); ok {
+			in, iface = true, name
+		}
+		in = in || w == "in"
+		if i == 0 && w != "-" && !strings.HasPrefix(w, "in") && !strings.HasPrefix(w, "out") {
+			app = strings.ReplaceAll(w, "%20", " ")
 		}
 	}
 	words := []string{action}
-	if f[1] != "any" {
+	if iface != "" {
+		words = append(words, "in", "on", iface)
+	}
+	if logged != "" {
+		words = append(words, logged)
+	}
+	if f[1] != "any" && app == "" {
 		words = append(words, "proto", f[1])
 	}
 	words = append(words, "from", p.String())
-	if f[2] != "any" {
+	switch {
+	case app != "":
+		words = append(words, "to", "any", "app", app)
+	case f[2] != "any":
 		words = append(words, "to", "any", "port", f[2])
 	}
-	e.remove = escape.Shell(append([]string{"ufw", "delete"}, words...)...)
-	e.restore = escape.Shell(append([]string{"ufw", "prepend"}, words...)...)
-	return e, action, true
+	remove, restore := []string{"ufw", "delete"}, []string{"ufw", "prepend"}
+	if route {
+		remove, restore = []string{"ufw", "route", "delete"}, []string{"ufw", "route", "prepend"}
+	}
+	e.remove, e.restore = escape.Shell(append(remove, words...)...), escape.Shell(append(restore, words...)...)
+	return e, action, in
 }
 
 // firewalld's files: what is permanent. What was set at run time only shows in

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -50,6 +51,38 @@ ENABLED=yes
 	off := one(t, ufw, on(t, "-- /etc/ufw/ufw.conf --\nENABLED=no\n-- /etc/ufw/user.rules --\n### tuple ### deny any any 0.0.0.0/0 any 104.16.0.1 in\n"))
 	if off.State != fact.No || len(off.CDN) != 1 {
 		t.Errorf("a disabled ufw: %+v", off)
+	}
+}
+
+// ufw itself writes the lines.
+func TestAgainstUFW(t *testing.T) {
+	bin, err := exec.LookPath("ufw")
+	if err != nil {
+		t.Skip("ufw is not installed")
+	}
+	for args, want := range map[string]string{
+		"deny from 173.245.48.0/24 comment bots":           "ufw delete deny from 173.245.48.0/24",
+		"reject proto tcp from 172.17.0.1 to any port 443": "ufw delete reject proto tcp from 172.17.0.1/32 to any port 443",
+		"deny in on eth0 from 2400:cb00::/32":              "ufw delete deny in on eth0 from 2400:cb00::/32",
+		"route deny from 104.16.0.0/13":                    "ufw route delete deny from 104.16.0.0/13",
+		"deny log from 104.16.0.0/13":                      "ufw delete deny log from 104.16.0.0/13",
+		"limit 22/tcp":                                     "",
+		"allow from 104.16.0.0/13":                         "",
+		"deny out to 104.16.0.0/13":                        "",
+	} {
+		out, err := exec.Command(bin, append([]string{"--dry-run"}, strings.Fields(args)...)...).CombinedOutput()
+		if err != nil {
+			t.Skipf("ufw does not work here: %v: %s", err, out)
+		}
+		got := ""
+		for _, l := range strings.Split(string(out), "\n") {
+			if e, _, ok := ufwTuple(l); ok {
+				got = e.remove
+			}
+		}
+		if got != want {
+			t.Errorf("ufw %s: %q, want %q\n%s", args, got, want, out)
+		}
 	}
 }
 
