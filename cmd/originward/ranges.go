@@ -140,7 +140,7 @@ func rangesCheckText(w io.Writer, c *cdn.Check) {
 		fmt.Fprintf(w, "  absent    no %s entry at all\n", f)
 	}
 	for _, u := range c.Unread {
-		fmt.Fprintf(w, "  unread    %s\n", u)
+		fmt.Fprintf(w, "  unread    line %d: %s (%s)\n", u.Line, u.Text, u.Why)
 	}
 	if c.Note != "" {
 		fmt.Fprintln(w, c.Note)

@@ -43,7 +43,7 @@ func (o *observer) zone(ctx context.Context) (id string, ok bool) {
 func (o *observer) zoneFact(z zones.Zone) {
 	f := fact.CDNZone{
 		Provider: o.provider, ID: escape.Line(z.ID, 64), Name: escape.Line(z.Name, 253),
-		Status: escape.Line(string(z.Status), 32), Plan: escape.Line(z.Plan.Name, 64),
+		Status: escape.Line(string(z.Status), 32),
 	}
 	if raw := z.JSON.RawJSON(); strings.Contains(raw, `"paused"`) {
 		f.Paused = fact.TriOf(z.Paused)
