@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/originward/originward"
@@ -78,6 +79,7 @@ func (s *Stage) run(ctx context.Context, r *Result, wrong func(string, ...any)) 
 			return fmt.Errorf("break: %w", err)
 		}
 	}
+	s.visitors(ctx)
 	d, err := s.Diagnose(ctx, Look{})
 	if err != nil {
 		return err
@@ -100,6 +102,19 @@ func (s *Stage) run(ctx context.Context, r *Result, wrong func(string, ...any)) 
 		return fmt.Errorf("cure: %w", err)
 	}
 	return s.mustBeHealthy(ctx, "after the cure", wrong)
+}
+
+// visitors lets as many visitors come as the edge has addresses: nobody asks
+// for help with a site that nobody has visited, and logs tell of visits. What
+// they get is not looked at.
+func (s *Stage) visitors(ctx context.Context) {
+	var wg sync.WaitGroup
+	for range Egress {
+		wg.Go(func() {
+			_, _ = s.Client.Run(ctx, "curl", "-sko", "/dev/null", "-m", "2.5", "--connect-to", "::"+EdgeFront.String(), s.url())
+		})
+	}
+	wg.Wait()
 }
 
 // mustBeHealthy waits until the edge answers below 400, and wants the

@@ -96,7 +96,7 @@ func listBanWorlds() []*World {
 		firewalled("blocklist-ipset", "a fetched block list in an ipset holds ranges of the CDN", 0, "ban.blocklist-contains-cdn",
 			fill+"; iptables -A INPUT -m set --match-set firehol_level1 src -j DROP", "iptables -F INPUT", "iptables", "ipset"),
 		firewalled("blocklist-nft", "a fetched block list in nftables holds addresses of the edge", 0, "ban.blocklist-contains-cdn",
-			"{ echo 'table inet spamhaus { set drop_v4 { type ipv4_addr; flags interval; auto-merge; elements = {'; for a in $(seq 1 150); do echo \"46.$a.0.0/16,\"; done; echo '173.245.48.0/22, 172.64.0.0/16 } }; chain in { type filter hook prerouting priority -150; ip saddr @drop_v4 counter drop; } }'; } | nft -f -",
+			"{ echo 'table inet spamhaus { set drop_v4 { type ipv4_addr; flags interval; auto-merge; elements = {'; for a in $(seq 1 150); do echo \"46.$a.0.0/16,\"; done; echo '173.245.48.0/22, 172.64.0.0/16 } }; chain in { type filter hook prerouting priority -150; ip saddr @drop_v4 counter drop; }'; echo '}'; } | nft -f -",
 			"nft delete table inet spamhaus", "nft"),
 		{
 			Name: "proxy-hop-balancer", Title: "fail2ban banned the load balancer through which every visitor comes",

@@ -164,7 +164,7 @@ func prefixStrings(ps []netip.Prefix) []string {
 
 // each writes one command for each range.
 func each(ps []netip.Prefix, command string) string {
-	var lines []string
+	lines := []string{"true"} // a script of none is one
 	for _, p := range ps {
 		lines = append(lines, fmt.Sprintf(command, p))
 	}

@@ -95,7 +95,7 @@ func rejectedWorlds() []*World {
 			w.Name, w.Title = "config-rejected-reload", "the reload that should open 443 was refused, nginx runs on with port 80 alone"
 			w.Unhealthy = "443 was never opened"
 			w.Setup = nginx("server { listen 80; server_name shop.example; return 200 \"hi\\n\"; }", 80)
-			w.Break = steps(sh("mv /etc/ssl/shop.key /etc/ssl/shop.key.old"), nginxConf(nginxSite), sh(nginxReload+" || true"))
+			w.Break = steps(sh("mv /etc/ssl/shop.key /etc/ssl/shop.key.old"), nginxConf(nginxSite), sh("nginx -s reload || true"))
 			w.Cure = steps(sh("mv /etc/ssl/shop.key.old /etc/ssl/shop.key; "+nginxReload), listens(443))
 		}),
 	}
@@ -118,7 +118,7 @@ ssl_certificate /etc/ssl/shop.pem; ssl_certificate_key /etc/ssl/shop.key; return
 			w.Name, w.Title = "bind-failed-ipv6-off", "IPv6 was switched off, and nginx listens on it too"
 			w.Setup = nginx(replace(nginxSite, "[::]", "[2001:db8:a::10]"), 443)
 			w.Break = sh(nginxQuit + "; sysctl -qw net.ipv6.conf.all.disable_ipv6=1; nginx || true")
-			w.Cure = steps(sh("sysctl -qw net.ipv6.conf.all.disable_ipv6=0; ip -6 addr add 2001:db8:a::10/64 dev eth0 2>/dev/null || true; nginx"), listens(443))
+			w.Cure = steps(sh("sysctl -qw net.ipv6.conf.all.disable_ipv6=0; ip -6 addr replace 2001:db8:a::10/64 dev eth0 nodad; ip -6 route replace default via 2001:db8:a::1; nginx"), listens(443))
 		}),
 	}
 }
