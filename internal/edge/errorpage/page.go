@@ -56,6 +56,7 @@ type view struct {
 	UI    map[string]string
 	Docs  string
 	Stamp string
+	ISO   string
 	Retry int
 }
 
@@ -96,6 +97,7 @@ func newView(p Page) *view {
 		UI:    lang.UI,
 		Docs:  DocsBase + strconv.Itoa(c.number) + ".md",
 		Stamp: p.Time.Format("2006-01-02 15:04:05 UTC"),
+		ISO:   p.Time.Format(time.RFC3339),
 		Retry: retry,
 	}
 }
