@@ -135,6 +135,7 @@ func judgeLoopbackOnly(v *View) []Verdict {
 		c.Ask("Is the connection refused?", u.refused, originward.Likely, originward.Likely)
 		c.Proof("Does no socket serve the origin's address?", u.listening.Not())
 		c.Proof("Is the port served on loopback?", Yes(socketText(s), by...))
+		c.Apart("Does no stopped server claim the port?", v.nobodyClaims(u))
 		c.Says("the server listens on loopback only",
 			socketText(s)+" takes local connections only; nothing serves "+u.leg.String()+".")
 		f := fix("Let "+firstOf(s.Program, "the server")+" listen on the public or the wildcard address.",

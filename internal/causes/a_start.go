@@ -169,7 +169,11 @@ func (v *View) bindFailure(u unheard) bound {
 			}
 		}
 	}
-	lines, by := v.Lines(func(l fact.LogLine) bool { return speaksOfPort(l.Text+" "+l.Target, u.leg.Port) }, fact.LogBindFailed)
+	lines, by := v.Lines(func(l fact.LogLine) bool {
+		return speaksOfPort(l.Text+" "+l.Target, u.leg.Port) || slices.ContainsFunc(u.servers, func(s Service) bool {
+			return sameProgram(s.Service, l.Program) && dead(s.Service) && v.wouldServe(s.Service, u.leg.Port) == fact.Yes
+		})
+	}, fact.LogBindFailed)
 	if len(lines) == 0 {
 		return bound{}
 	}
@@ -179,7 +183,7 @@ func (v *View) bindFailure(u unheard) bound {
 		b.errno = bindErrno(l.Text)
 	}
 	for _, s := range u.servers {
-		if s.Kind == l.Program || s.Name == l.Program {
+		if sameProgram(s.Service, l.Program) {
 			b.svc = s.Service
 		}
 	}

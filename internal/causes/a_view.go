@@ -42,6 +42,9 @@ func (v *View) refusal(l *Leg) (Ans, []string) {
 	if a.IsYes() {
 		return a, keys
 	}
+	if !l.Main || l.Used != fact.Yes || v.edgeReaches(l).IsYes() {
+		return a, nil // nobody needs the port, or the edge gets through
+	}
 	for _, x := range l.Local {
 		if OutcomeOf(x.Fact) == OutRefused && (x.Fact.Target.Addr().Unmap() == l.Addr() || v.Listening(l).IsNo()) {
 			return Yes("the host itself is refused at "+x.Fact.Target.String(), x.ID), []string{"local|" + l.Target().String() + "|521"}

@@ -96,12 +96,65 @@ func (v *View) refusals() []refusedAt {
 			}
 			for _, r := range site.Refuses {
 				if (r.Path == "" || r.Path == "/") && len(out) < maxItems {
+					r.Ranges = ofFamily(r.Ranges, l.Origin.Family())
+					r.Restored = v.restored(it.Fact, site, r, l)
 					out = append(out, refusedAt{l, it, site, r})
 				}
 			}
 		}
 	}
 	return out
+}
+
+// ofFamily keeps the prefixes of a family; all, when it is not known.
+func ofFamily(ps []netip.Prefix, f originward.Family) []netip.Prefix {
+	if f == "" {
+		return ps
+	}
+	var out []netip.Prefix
+	for _, p := range ps {
+		if originward.FamilyOf(p.Addr()) == f {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// restored says whether the rules of a site judge the visitor's address on
+// this leg: the server restores it for the edges that it trusts, which may be
+// those of one family only.
+func (v *View) restored(w fact.WebConfig, site fact.Site, r fact.SiteRefusal, l *Leg) fact.Tri {
+	if r.Restored != fact.Unknown {
+		return r.Restored
+	}
+	real := w.RealIP
+	if site.RealIP != nil {
+		real = *site.RealIP
+	}
+	if real.Header == "" {
+		return fact.Unknown
+	}
+	fam := l.Origin.Family()
+	trusted, missing := ofFamily(real.Trusted, fam), ofFamily(real.Missing, fam)
+	switch {
+	case len(trusted) == 0:
+		return fact.No
+	case len(missing) == 0:
+		return fact.Yes
+	}
+	known, inside := 0, 0
+	for _, a := range v.Egress {
+		if originward.FamilyOf(a) == fam {
+			known++
+			if slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(a) }) {
+				inside++
+			}
+		}
+	}
+	if known > 0 && inside == known {
+		return fact.Yes
+	}
+	return fact.Unknown
 }
 
 // code is the code that a refused visitor sees.

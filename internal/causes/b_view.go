@@ -178,11 +178,18 @@ func (v *View) egressBy() []string {
 // with one of its codes. Where the edge names its own address per exchange,
 // only those of the block's addresses count.
 func (v *View) blockedFails(b block) (Ans, []string) {
-	a, keys := v.Fails(b.leg, b.codes()...)
+	codes := b.codes()
+	// A rule that also meets packets of connections that stood before makes
+	// those go silent, whatever it answers to new ones: the edge waits, and then
+	// gives up on the unacknowledged request (522 of the write phase).
+	if bads := b.leg.Bad(522); slices.ContainsFunc(bads, func(x Bad) bool { return x.Code == 0 || x.Phase == originward.PhaseWrite }) {
+		codes = append(codes, 522)
+	}
+	a, keys := v.Fails(b.leg, codes...)
 	if !a.IsYes() {
 		return a, nil
 	}
-	for _, bad := range b.leg.Bad(b.codes()...) {
+	for _, bad := range b.leg.Bad(codes...) {
 		if len(bad.Egress) > 0 && len(b.hit) > 0 && !slices.ContainsFunc(bad.Egress, func(e netip.Addr) bool { return slices.Contains(b.hit, e) }) {
 			return No("the exchanges that fail come from other addresses of the edge", bad.By...), nil
 		}

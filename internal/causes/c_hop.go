@@ -3,6 +3,7 @@ package causes
 import (
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/originward/originward"
 	"github.com/originward/originward/fact"
@@ -148,10 +149,22 @@ func evasive(m fact.Limit) bool {
 	return hasAny(m.Name+m.Key+m.Place.Text, "evasive", "dospage", "dossite", "qs_")
 }
 
-// siteIs reports whether a virtual host's name is the one that answers.
-func (v *View) siteIs(w fact.WebConfig, name string, port uint16) bool {
+// siteIs reports whether a label, the names of a virtual host as the
+// configuration has them, may be that of the virtual host which answers. A
+// label without a host name in it ("frontend web") says nothing.
+func (v *View) siteIs(w fact.WebConfig, label string, port uint16) bool {
 	s, _, ok := siteFor(w, v.Host, port)
-	return !ok || slices.Contains(s.Names, name) || nameMatches(name, v.Host)
+	if !ok || len(s.Names) == 0 {
+		return true
+	}
+	named := false
+	for _, word := range strings.Fields(label) {
+		if slices.Contains(s.Names, word) || nameMatches(word, v.Host) {
+			return true
+		}
+		named = named || strings.Contains(word, ".") || word == "_"
+	}
+	return !named
 }
 
 func servesPort(w fact.WebConfig, port uint16) bool {

@@ -70,7 +70,7 @@ func listenerCauses() []Cause {
 		},
 		{
 			ID: "listener.loopback-only", Family: "A", Title: "the server listens on loopback only", Codes: []int{521}, Where: onTheHost,
-			Needs: needs(needListeners), Judge: judgeLoopbackOnly,
+			Needs: needs(needListeners), After: ids("listener.bind-failed", "listener.config-rejected"), Judge: judgeLoopbackOnly,
 			Doc: Doc{
 				What:  "The server listens on 127.0.0.1 or ::1 only.",
 				Looks: "521 for everyone; a request on the host itself works.",

@@ -210,7 +210,7 @@ func (v *View) duplicate(o *Origin, bads []Bad) Verdict {
 		several = Yes("the CDN holds "+addrsText(v.published(o.Addr))+" for the name", v.recordList[0].by)
 	}
 	c.Proof("Does the CDN hold several addresses for the name?", several)
-	c.Apart("Does it fail every time, and not at times?", v.steady(o0(v, o)))
+	c.Apart("Does it fail every time, and not at times?", v.steady(v.legsOf(o)...))
 	c.Apart("Is the address not the server's?", v.HostIs(o.Addr).Not())
 	foreign := v.directOf(o)
 	c.Ask("Was the address tried directly?", foreign, originward.Likely, originward.Likely)
@@ -223,16 +223,6 @@ func (v *View) duplicate(o *Origin, bads []Bad) Verdict {
 		onCDN("delete the "+recordType(o.Addr)+" record "+o.Addr.String()+" of "+v.Host, "add the record again"))
 	f.Verify = v.diagnoseAgain()
 	return c.Fix(f).Done()
-}
-
-// o0 is the main leg of an origin.
-func o0(v *View, o *Origin) *Leg {
-	ls := v.legsOf(o)
-	i := slices.IndexFunc(ls, func(l *Leg) bool { return l.Main && len(l.Bads) > 0 })
-	if i < 0 {
-		i = 0
-	}
-	return ls[i]
 }
 
 // twin is a leg of another published address of the family that answers.

@@ -157,7 +157,7 @@ func judgeLoop(v *View) []Verdict {
 	}
 	for _, it := range v.Live() {
 		for _, u := range it.Fact.Upstreams {
-			if u.Loop != fact.Yes || u.Site != "" && v.Host != "" && !nameMatches(u.Site, v.Host) {
+			if u.Loop != fact.Yes || u.Site != "" && !v.siteIs(it.Fact, u.Site, 443) {
 				continue
 			}
 			c := newCase("loop.proxy-resolves-to-cdn", originward.Subject{Host: v.Host, File: u.Place.File, Line: u.Place.Line, Name: u.Name}).Explains(keys...)

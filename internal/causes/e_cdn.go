@@ -293,7 +293,7 @@ func judgePortUnsupported(v *View) []Verdict {
 	for _, a := range v.answers {
 		f := a.Fact
 		id := cdn.ID(firstOf(f.CDN, string(cdn.Cloudflare)))
-		if f.Target.Port() == 0 || cdn.PortSupported(id, f.Scheme, f.Target.Port()) != fact.No || f.Failure == nil && f.Status != 0 {
+		if f.Target.Port() == 0 || cdn.PortSupported(id, f.Scheme, f.Target.Port()) != fact.No || !failedVisit(f) {
 			continue
 		}
 		c := newCase("cdn.port-unsupported", originward.Subject{Host: v.Host, Port: f.Target.Port(), Scheme: f.Scheme}).Explains("visit|" + itoa(int(f.Target.Port())))

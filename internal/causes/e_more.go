@@ -78,8 +78,8 @@ func judgeOriginTimeout(v *View) []Verdict {
 		}
 		c := newCase("cdn.origin-timeout", l.Subject()).Explains(keys...).Vague()
 		unseen := originward.Possible
-		if v.Hits == nil && slow.IsYes() {
-			unseen = originward.Likely
+		if slow.IsYes() && (v.Hits == nil || fails.IsYes()) {
+			unseen = originward.Likely // the edge waits as well, as far as it was watched
 		}
 		c.Ask("Does the edge give up waiting for the response (524)?", v.edgeFails(l, fails, 524), originward.Possible, unseen)
 		c.Ask("Is the response just as late for a direct request?", slow, originward.Possible, originward.Likely)
@@ -100,11 +100,11 @@ func (v *View) edgeFails(l *Leg, a Ans, code int) Ans {
 		return a
 	}
 	for _, b := range l.Bad(code) {
-		if b.Edge {
+		if b.Edge && b.Code == code {
 			return a
 		}
 	}
-	return Unseen(lookEdge)
+	return Unseen(Look{originward.Edge, fact.QEdgeAnswer, "wait as long as the edge does: run diagnose with --patient"})
 }
 
 // slowAnswer answers whether a direct or local request is accepted and then

@@ -220,7 +220,7 @@ func (v *View) fileIsFor(all fact.Certificates, f fact.CertFile, s served) bool 
 func judgeSelfSigned(v *View) []Verdict {
 	var out []Verdict
 	for _, s := range v.certsServed() {
-		if !s.selfMade() {
+		if !s.selfMade() || s.alone() && v.publicIssuer(s).IsYes() {
 			continue
 		}
 		what := "signed by itself"
@@ -228,6 +228,9 @@ func judgeSelfSigned(v *View) []Verdict {
 			what = "issued by " + s.leaf().Issuer + ", which the edge does not trust"
 		}
 		c := v.certCase("tls.cert-default-or-self-signed", s, Yes("the certificate for "+names(s.leaf())+" is "+what, s.by))
+		if s.alone() {
+			c.AtMost(originward.Possible, "a link of the chain may be missing instead: the certificate came alone")
+		}
 		c.Says("the origin serves a certificate that no authority vouches for", "The certificate for "+names(s.leaf())+" is "+what+", and the edge checks it.")
 		f := fix("Install a public certificate or one of the CDN's origin CA; or upload the own CA to the CDN's trust store; or lower the mode to full knowingly.",
 			onHost("install the certificate and key in the site's virtual host for "+firstOf(v.Host, "the host"), ""), v.reloadServing(s.leg))
@@ -261,11 +264,17 @@ func judgeNameMismatch(v *View) []Verdict {
 func judgeChainIncomplete(v *View) []Verdict {
 	var out []Verdict
 	for _, s := range v.certsServed() {
-		if !s.has(fact.CertChainIncomplete) || s.selfMade() && s.tls.Missing == "" {
+		if !s.has(fact.CertChainIncomplete) && !s.alone() {
 			continue
 		}
 		miss := firstOf(s.tls.Missing, s.leaf().Issuer)
 		c := v.certCase("tls.chain-incomplete", s, Yes(itoa(len(s.tls.Chain))+" certificate was sent; "+miss+" is missing", s.by))
+		if !s.has(fact.CertChainIncomplete) {
+			// A leaf alone whose issuer is not known: either a link is missing, or
+			// the issuer is nobody's authority. Public issuers say where they are
+			// published; else the chain on the host tells.
+			c.Apart("Is the issuer one that a trusted authority stands behind?", v.publicIssuer(s))
+		}
 		c.Says("the intermediate certificate is not sent", "The server sends only its own certificate; the one of "+miss+", between it and a trusted authority, is missing. Browsers hide this, they fetch or remember it.")
 		f := fix("Serve the full chain.", onHost("nginx: ssl_certificate …/fullchain.pem (not cert.pem); Apache 2.4.8+: the same in SSLCertificateFile", ""), v.reloadServing(s.leg))
 		if s.tls.MissingURL != "" {
@@ -275,6 +284,40 @@ func judgeChainIncomplete(v *View) []Verdict {
 		out = append(out, c.Fix(f).Done())
 	}
 	return out
+}
+
+// alone reports whether a single certificate was sent that another, which is
+// not trusted by itself, has signed.
+func (s served) alone() bool {
+	return s.has(fact.CertUnknownIssuer) && !s.has(fact.CertSelfSigned) && len(s.tls.Chain) == 1 && s.tls.Missing != "" && !s.leaf().SelfSigned
+}
+
+// publicIssuer answers whether a lone certificate's issuer is an intermediate
+// of a trusted authority.
+func (v *View) publicIssuer(s served) Ans {
+	if s.tls.MissingURL != "" {
+		return Yes("the certificate names where its issuer's is published: "+s.tls.MissingURL, s.by)
+	}
+	for _, it := range v.certs {
+		for _, f := range it.Fact.Files {
+			for _, c := range f.Chain {
+				if c.Subject == s.tls.Missing && c.CA && !c.SelfSigned {
+					return Yes(f.File+" on the host holds the missing link, "+c.Subject, it.ID)
+				}
+			}
+		}
+	}
+	if slices.ContainsFunc(publicIssuers, func(n string) bool { return hasAny(s.tls.Missing, n) }) {
+		return Yes("its issuer is "+s.tls.Missing+", an intermediate of a public authority", s.by)
+	}
+	return Unseen(lookCerts)
+}
+
+// publicIssuers are words in the names of public authorities' intermediates.
+var publicIssuers = []string{
+	"let's encrypt", "zerossl", "digicert", "sectigo", "globalsign", "google trust services", "gts ca", "amazon rsa", "amazon ecdsa",
+	"godaddy", "starfield", "entrust", "buypass", "ssl.com", "certum", "rapidssl", "geotrust", "thawte", "comodo", "trustasia", "actalis",
+	"cloudflare origin", "encryption everywhere", "alphassl", "gandi", "usertrust",
 }
 
 func judgeRevoked(v *View) []Verdict {

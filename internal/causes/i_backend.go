@@ -261,13 +261,26 @@ func judgeWrongResolution(v *View) []Verdict {
 			means = Yes(u.up.Name+" means "+addrsText(u.up.Resolved)+" on this host, a public address", u.item.ID)
 		}
 		c.Must("Does the name mean something else here?", means)
-		c.Ask("Does what is there not answer?", tri(u.up.Answers, "answers: "+string(u.up.Answers), lookLocal, u.item.ID).Not(), originward.Possible, originward.Likely)
+		c.Ask("Does what is there not answer?", v.deadUpstream(u), originward.Possible, originward.Likely)
 		c.Says("the backend's name means something else on this host", "The proxy forwards to "+u.up.Name+" ("+at(u.up.Place)+"): "+means.Says+".")
 		f := fix("Use the backend's full name, or the container network's own resolver.", edit(u.up.Place, "write the full name or the address of the backend"), v.reloadOf(u.item.Fact.Server))
 		f.Verify = "getent hosts " + u.up.Name + " gives the backend's address, and " + v.diagnoseAgain()
 		out = append(out, c.Fix(f).Done())
 	}
 	return out
+}
+
+// deadUpstream answers whether what an upstream's name means does not answer:
+// tried now, or by the proxy's log.
+func (v *View) deadUpstream(u inner) Ans {
+	if u.up.Answers != fact.Unknown {
+		return tri(u.up.Answers, u.up.Name+" answers: "+string(u.up.Answers), lookLocal, u.item.ID).Not()
+	}
+	lines, by := v.Lines(func(l fact.LogLine) bool { return targets(l, u.up) }, fact.LogUpstreamTimeout, fact.LogUpstreamRefused, fact.LogUpstreamResolve)
+	if len(lines) > 0 {
+		return Yes("the proxy's log: "+lines[0].Text, by...)
+	}
+	return Unseen(lookLogs)
 }
 
 func hasDot(s string) bool { return slices.Contains([]byte(s), '.') }

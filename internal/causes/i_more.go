@@ -68,17 +68,21 @@ func (v *View) localHangs(l *Leg) Ans {
 	if len(l.Local) == 0 {
 		return Unseen(lookLocal)
 	}
+	a := Unseen(lookLocal)
 	for _, x := range l.Local {
-		switch OutcomeOf(x.Fact) {
-		case OutSlow, OutTimeout, OutNoAck:
-			return Yes("on the host itself a request to "+x.Fact.Target.String()+" gets no answer", x.ID)
-		case OutTLS:
-			if x.Fact.Fault.Alert == 0 && (x.Fact.Fault.Ended == "timeout" || x.Fact.Fault.Errno == "ETIMEDOUT") {
-				return Yes("on the host itself a handshake with "+x.Fact.Target.String()+" gets no answer", x.ID)
-			}
+		switch o := OutcomeOf(x.Fact); {
+		case o == OutSlow, o == OutTimeout, o == OutNoAck, o == OutTLS && hung(x.Fact.Fault):
+			a = Yes("on the host itself a request to "+x.Fact.Target.String()+" gets no answer", x.ID)
+		case o != "":
+			return No("on the host itself a request is answered: "+string(o), x.ID)
 		}
 	}
-	return No("on the host itself a request is answered", l.Local[0].ID)
+	return a
+}
+
+// hung reports whether a handshake ended by waiting.
+func hung(f *fact.Fault) bool {
+	return f.Alert == 0 && (f.Ended == "timeout" || f.Errno == "ETIMEDOUT")
 }
 
 func (v *View) backendsAnswer(l *Leg) Ans {

@@ -46,11 +46,7 @@ func (v *View) upstreams() []inner {
 // forwards reports whether the site's virtual host uses an upstream: by its
 // name, else every one counts.
 func (v *View) forwards(w fact.WebConfig, u fact.Upstream, port uint16) bool {
-	site, _, ok := siteFor(w, v.Host, port)
-	if !ok || u.Site == "" {
-		return true
-	}
-	return slices.Contains(site.Names, u.Site) || nameMatches(u.Site, v.Host) || len(site.Names) == 0
+	return u.Site == "" || v.siteIs(w, u.Site, port)
 }
 
 // proxyFails is the failure of the origin's own proxy: 502, 503 or 504 that
@@ -73,6 +69,11 @@ func (v *View) written(l *Leg) Ans {
 	for _, x := range slices.Concat(l.Direct, l.Local) {
 		if r := x.Fact.Response; r != nil && r.Status >= 500 {
 			return Yes("the origin itself answers "+itoa(r.Status), x.ID)
+		}
+	}
+	for _, x := range slices.Concat(l.Direct, l.Local) {
+		if OutcomeOf(x.Fact) == OutSlow {
+			return Yes("the origin itself does not answer in time", x.ID)
 		}
 	}
 	for _, h := range slices.Concat(l.Exact, l.Mapped) {

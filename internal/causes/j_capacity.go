@@ -221,7 +221,11 @@ func judgePorts(v *View) []Verdict {
 			return false
 		}
 		c.Ask("Can the proxy assign no source address?", logged, originward.Likely, originward.Likely)
-		c.Ask("Are the source ports towards one backend used up?", busy, originward.Likely, originward.Likely)
+		moment := originward.Likely
+		if logged.IsYes() {
+			moment = originward.Proved // the line tells of the failing moment, the count of another
+		}
+		c.Ask("Are the source ports towards one backend used up?", busy, moment, moment)
 		c.Says("the proxy has run out of source ports to its backend", "Connects to the backend fail for want of a source port"+because(firstYes(busy, logged))+".")
 		f := fix("Keep connections to the backend alive, widen the port range, or give more addresses.",
 			onHost("sysctl -w net.ipv4.ip_local_port_range='1024 65000'", "sysctl -w net.ipv4.ip_local_port_range='32768 60999'"), onHost("nginx: keepalive 64 in the upstream block, with proxy_http_version 1.1", ""))

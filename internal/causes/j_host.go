@@ -2,6 +2,7 @@ package causes
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/originward/originward"
 	"github.com/originward/originward/fact"
@@ -104,8 +105,8 @@ func (v *View) startOf(name string) originward.Step {
 // judgeDiskFull: a full or failing disk stops the service.
 func judgeDiskFull(v *View) []Verdict {
 	var out []Verdict
-	full, mount := v.diskFull()
-	logged := v.Logged("the logs", nil, fact.LogDiskFull, fact.LogDiskError)
+	full, mount, used := v.diskFull()
+	logged := either(v.Logged("the logs", nil, fact.LogDiskFull, fact.LogDiskError), v.saysDiskFull())
 	if !full.IsYes() && !logged.IsYes() {
 		return nil
 	}
@@ -121,6 +122,9 @@ func judgeDiskFull(v *View) []Verdict {
 		c.v.Subject.Name = mount
 		c.Ask("Does the site fail?", fails, originward.Possible, originward.Likely)
 		c.Ask("Is a disk that the site needs full?", full, originward.Possible, originward.Likely)
+		if !used {
+			c.Ask("Is it known that the site uses that disk?", Unseen(lookLogs), originward.Likely, originward.Likely)
+		}
 		c.Ask("Do the logs of that time name writes that failed?", logged, originward.Likely, originward.Likely)
 		c.Says("a disk is full", "The site cannot write"+because(firstYes(full, logged))+".")
 		f := fix("Free space on it, and be told earlier.", onHost("du -xh --max-depth=2 "+firstOf(mount, "/")+" | sort -h | tail; journalctl --vacuum-size=200M", ""))
@@ -130,32 +134,59 @@ func judgeDiskFull(v *View) []Verdict {
 	return out
 }
 
-// diskFull answers whether a file system that the site uses has no room: no
-// byte, or no inode, for an ordinary user.
-func (v *View) diskFull() (Ans, string) {
-	seen := false
-	var by []string
-	for _, it := range v.load {
-		for _, d := range it.Fact.Disks {
-			if len(d.UsedBy) == 0 {
-				continue
-			}
-			seen = true
-			by = addIDs(by, []string{it.ID})
-			switch {
-			case d.Size > 0 && d.Avail*1000 < d.Size && d.Avail < 16<<20:
-				return Yes(d.Mount+" has "+u64(d.Avail>>10)+" KiB left of "+u64(d.Size>>20)+" MiB", it.ID), d.Mount
-			case d.Inodes > 0 && d.InodeFree*1000 < d.Inodes:
-				return Yes(d.Mount+" has "+u64(d.InodeFree)+" inodes left of "+u64(d.Inodes), it.ID), d.Mount
-			case d.ReadOnly && !hasAny(d.Type, "squashfs", "iso9660", "erofs", "overlay"):
-				return Yes(d.Mount+" is mounted read-only", it.ID), d.Mount
+// saysDiskFull answers whether an error page itself tells of the full disk.
+func (v *View) saysDiskFull() Ans {
+	for _, l := range v.Legs {
+		for _, x := range slices.Concat(l.Direct, l.Local) {
+			if r := x.Fact.Response; r != nil && r.Status >= 500 && hasAny(r.Body+r.Title, "no space left", "disk full", "errno 28", "enospc") {
+				return Yes("the error page says that no space is left", x.ID)
 			}
 		}
 	}
-	if !seen {
-		return Unseen(lookLoad), ""
+	return v.LogsSeen().Not()
+}
+
+// diskFull answers whether a file system has no room: no byte, or no inode,
+// for an ordinary user. used says that the site is known to need it; of
+// several, such a one is named.
+func (v *View) diskFull() (a Ans, mount string, used bool) {
+	var by []string
+	found := false
+	for _, it := range v.load {
+		by = addIDs(by, []string{it.ID})
+		for _, d := range it.Fact.Disks {
+			says := fullText(d)
+			if says == "" || found && (used || len(d.UsedBy) == 0) {
+				continue
+			}
+			found, mount, used = true, d.Mount, len(d.UsedBy) > 0
+			a = Yes(says, it.ID)
+		}
 	}
-	return No("the disks that the site uses have room", by...), ""
+	switch {
+	case found:
+		return a, mount, used
+	case len(by) == 0:
+		return Unseen(lookLoad), "", false
+	}
+	return No("every disk has room", by...), "", false
+}
+
+// fullText says how a file system is full; empty = it is not, or it is of a
+// kind that always is.
+func fullText(d fact.Disk) string {
+	if hasAny(d.Type, "squashfs", "iso9660", "erofs", "udf") || strings.HasPrefix(d.Mount, "/snap/") {
+		return ""
+	}
+	switch {
+	case d.Size > 0 && d.Avail*1000 < d.Size && d.Avail < 16<<20:
+		return d.Mount + " has " + u64(d.Avail>>10) + " KiB left of " + u64(d.Size>>20) + " MiB"
+	case d.Inodes > 0 && d.InodeFree*1000 < d.Inodes:
+		return d.Mount + " has " + u64(d.InodeFree) + " inodes left of " + u64(d.Inodes)
+	case d.ReadOnly && len(d.UsedBy) > 0 && d.Type != "overlay":
+		return d.Mount + " is mounted read-only"
+	}
+	return ""
 }
 
 // judgeFlood: crawlers or an attack saturate the origin.

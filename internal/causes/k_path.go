@@ -73,9 +73,9 @@ func (v *View) flaps(l *Leg) Ans {
 	return Unseen(lookRepeat)
 }
 
-// steady answers whether at least two exchanges with the leg failed and none
+// steady answers whether at least two exchanges with the legs failed and none
 // ended well.
-func (v *View) steady(l *Leg) Ans {
+func (v *View) steady(legs ...*Leg) Ans {
 	good, bad := 0, 0
 	var by []string
 	put := func(ok bool, id string) {
@@ -86,11 +86,13 @@ func (v *View) steady(l *Leg) Ans {
 			bad++
 		}
 	}
-	for _, x := range l.Direct {
-		put(directCode(v, x) == 0, x.ID)
-	}
-	for _, h := range l.Exact {
-		put(h.Good(), h.By[0])
+	for _, l := range legs {
+		for _, x := range l.Direct {
+			put(directCode(v, x) == 0, x.ID)
+		}
+		for _, h := range l.Exact {
+			put(h.Good(), h.By[0])
+		}
 	}
 	switch {
 	case good > 0:

@@ -12,7 +12,7 @@ import (
 func judgeVisitorISP(v *View) []Verdict {
 	for _, a := range v.answers {
 		f := a.Fact
-		if f.Failure == nil || f.Status != 0 {
+		if !failedVisit(f) {
 			continue
 		}
 		o := outcomeOfFault(f.Failure.Phase, f.Failure.Type, f.Failure.BytesRead)

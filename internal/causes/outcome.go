@@ -34,7 +34,24 @@ func OutcomeOf(x fact.Exchange) Outcome {
 		}
 		return ""
 	}
+	if notWaited(x) {
+		return ""
+	}
 	return outcomeOfFault(x.Fault.Phase, x.Fault.Type, x.Fault.BytesRead)
+}
+
+// notWaited reports whether a silence was called before it had been waited
+// for: the time of the look was used up by what came before.
+func notWaited(x fact.Exchange) bool {
+	if x.Fault.Ended != "timeout" {
+		return false
+	}
+	for _, p := range x.Phases {
+		if p.Phase == x.Fault.Phase {
+			return p.MS < realWait
+		}
+	}
+	return false
 }
 
 func outcomeOfFault(p originward.Phase, t originward.FaultType, read int64) Outcome {
@@ -82,7 +99,7 @@ func outcomeOfHTTP(p originward.Phase, t originward.FaultType, read int64) Outco
 // codeOf is what an edge would answer for the exchange when it stands at this
 // mode; 0 = it would pass the response on.
 func codeOf(x fact.Exchange) int {
-	if x.Fault == nil {
+	if x.Fault == nil || notWaited(x) {
 		return 0
 	}
 	if x.Fault.Code != 0 {

@@ -12,6 +12,8 @@ import (
 // origin address, and not of the edge's rules, names or cache.
 func legCode(h Hit) bool {
 	switch {
+	case h.Pending:
+		return true
 	case h.Cached, h.Loop:
 		return false
 	case h.Code >= 520 && h.Code <= 526:
@@ -24,9 +26,17 @@ func legCode(h Hit) bool {
 	return h.Made != fact.Yes
 }
 
+// badKey is the identity of a leg's failure with a code; code 0 is a visit for
+// which the edge was still waiting.
 func badKey(l *Leg, code int) string {
+	if code == 0 {
+		return "leg|" + l.Target().String() + "|wait"
+	}
 	return "leg|" + l.Target().String() + "|" + itoa(code)
 }
+
+// waitCodes are the codes to which a wait of the edge can lead.
+var waitCodes = []int{522, 524, 504}
 
 // badsOf lists the failures of a leg: the edge's own first, then those that a
 // direct exchange shows where it speaks for the edge.
@@ -116,14 +126,17 @@ func (v *View) attributed(h Hit, l *Leg) bool {
 		}
 		for _, x := range o.Direct {
 			c := directCode(v, x)
-			same = same || c == h.Code
+			same = same || c == h.Code || h.Pending && slices.Contains(waitCodes, c)
 			failing = failing || c != 0
 		}
 	}
 	switch {
 	case same:
-		return slices.ContainsFunc(l.Direct, func(x fact.Item[fact.Exchange]) bool { return directCode(v, x) == h.Code })
-	case failing && h.Code >= 520 && h.Code <= 526:
+		return slices.ContainsFunc(l.Direct, func(x fact.Item[fact.Exchange]) bool {
+			c := directCode(v, x)
+			return c == h.Code || h.Pending && slices.Contains(waitCodes, c)
+		})
+	case failing && (h.Pending || h.Code >= 520 && h.Code <= 526):
 		return slices.ContainsFunc(l.Direct, func(x fact.Item[fact.Exchange]) bool { return directCode(v, x) != 0 })
 	}
 	return l.Used == fact.Yes || l.Scheme == "https" || !v.sibling(l)
@@ -223,11 +236,20 @@ func (v *View) putBad(b Bad) {
 func (l *Leg) Bad(codes ...int) []Bad {
 	var out []Bad
 	for _, b := range l.Bads {
-		if len(codes) == 0 || slices.Contains(codes, b.Code) {
+		wait := b.Code == 0 && slices.ContainsFunc(waitCodes, func(c int) bool { return slices.Contains(codes, c) })
+		if len(codes) == 0 || wait || slices.Contains(codes, b.Code) {
 			out = append(out, b)
 		}
 	}
 	return out
+}
+
+// codeText is a code for a sentence.
+func codeText(code int) string {
+	if code == 0 {
+		return "the edge waits in vain"
+	}
+	return itoa(code)
 }
 
 // AllBads lists every failure observed, legs first.
@@ -245,7 +267,7 @@ func (v *View) Fails(l *Leg, codes ...int) (Ans, []string) {
 	bads := l.Bad(codes...)
 	if len(bads) == 0 {
 		if len(l.Bads) > 0 {
-			return No(l.String()+" fails with "+itoa(l.Bads[0].Code), l.Bads[0].By...), nil
+			return No(l.String()+" fails otherwise: "+codeText(l.Bads[0].Code), l.Bads[0].By...), nil
 		}
 		return v.noFailure(l), nil
 	}
@@ -256,7 +278,9 @@ func (v *View) Fails(l *Leg, codes ...int) (Ans, []string) {
 		keys = append(keys, b.Key)
 		if a.Says == "" {
 			a.Says = "the edge answers " + itoa(b.Code) + " for " + l.String()
-			if !b.Edge {
+			if b.Code == 0 {
+				a.Says = "the edge waits for " + l.String() + " in vain"
+			} else if !b.Edge {
 				a.Says = l.String() + " fails directly; an edge would answer " + itoa(b.Code)
 			}
 		}

@@ -37,6 +37,8 @@ type Hit struct {
 	Title   string
 	Redir   []string
 	Own     bool // one of our own visits
+	Attempt bool // the edge tried again after it: the visitor did not see it
+	Pending bool // the edge was still waiting for the origin when we stopped waiting for it
 	Head    *fact.Response
 }
 
@@ -68,6 +70,9 @@ func (v *View) readHits() {
 			v.Hits = append(v.Hits, h)
 		}
 	}
+	for _, r := range v.repeats {
+		v.addRuns(r, byRay)
+	}
 	own := len(v.Hits) > 0
 	for _, r := range v.records {
 		for _, x := range newestFirst(r.Fact.Items) {
@@ -79,6 +84,9 @@ func (v *View) readHits() {
 
 func hitOf(a fact.Item[fact.EdgeAnswer]) (Hit, bool) {
 	f := a.Fact
+	if f.Status == 0 && f.Failure != nil && waited(f.Failure.Phase, f.Failure.Type, f.Failure.AfterMS) {
+		return Hit{By: []string{a.ID}, At: a.At, Scheme: f.Scheme, Port: f.Target.Port(), Variant: f.Variant, CDN: f.CDN, MS: f.Failure.AfterMS, Pending: true, Own: true}, true
+	}
 	if f.Status == 0 {
 		return Hit{}, false
 	}
@@ -97,6 +105,19 @@ func hitOf(a fact.Item[fact.EdgeAnswer]) (Hit, bool) {
 	return h, true
 }
 
+// waited reports whether a visit ended with us waiting for the edge, which had
+// taken the request: it was waiting for the origin in turn. Edges wait longer
+// for a connect than a look takes (19 s at Cloudflare), so this is how silence
+// of the origin looks on a quick run.
+func waited(p originward.Phase, t originward.FaultType, ms float64) bool {
+	late := t == originward.HTTPResponseTimeout || t == originward.ConnectionReadTimeout
+	return late && (p == originward.PhaseFirstByte || p == originward.PhaseHeaders) && ms >= realWait
+}
+
+// realWait is how long something must have been waited for, in milliseconds,
+// before its silence says anything: less is a look whose time was up.
+const realWait = 500
+
 // newestFirst is a sorted, bounded copy.
 func newestFirst(items []fact.EdgeExchange) []fact.EdgeExchange {
 	out := slices.Clone(items[:min(len(items), maxItems)])
@@ -104,49 +125,80 @@ func newestFirst(items []fact.EdgeExchange) []fact.EdgeExchange {
 	return out
 }
 
-// before is how long before our own first look an exchange may lie and still
-// speak of now. With visits of our own only what came with them counts: a
+// addRuns takes the further visits of a series through the edge.
+func (v *View) addRuns(r fact.Item[fact.Repeat], byRay map[string][]int) {
+	if r.Fact.Via != "edge" {
+		return
+	}
+	for _, x := range r.Fact.Runs[:min(len(r.Fact.Runs), maxItems)] {
+		pending := x.Status == 0 && waited(x.Phase, x.Fault, x.MS)
+		if x.Status == 0 && !pending || len(v.Hits) >= maxItems || x.Ray != "" && len(byRay[x.Ray]) > 0 {
+			continue
+		}
+		h := Hit{
+			By: []string{r.ID}, At: x.At, Scheme: v.firstScheme(), Status: x.Status, Code: x.Status, Fault: x.Fault, Phase: x.Phase,
+			Ray: x.Ray, Egress: x.Egress.Unmap(), Reused: x.Reused, MS: x.MS, Own: true,
+		}
+		if pending {
+			h.Pending, h.Fault, h.Phase = true, "", "" // they are the visit's, not the origin's
+		} else if x.Fault != "" {
+			h.Made = fact.Yes
+		}
+		if x.Ray != "" {
+			byRay[x.Ray] = append(byRay[x.Ray], len(v.Hits))
+		}
+		v.Hits = append(v.Hits, h)
+	}
+}
+
+// firstScheme is the scheme of the plain visits that a series repeats.
+func (v *View) firstScheme() string {
+	for _, a := range v.answers {
+		if a.Fact.Variant == "" && a.Fact.Scheme != "" {
+			return a.Fact.Scheme
+		}
+	}
+	return "https"
+}
+
+// beforeElse is how long before the look an exchange that the edge recorded
+// may lie and still speak of now. With visits of our own only those count: a
 // record from before may be from before the failure.
-const (
-	beforeOwn  = 2 * time.Second
-	beforeElse = 5 * time.Minute
-)
+const beforeElse = 5 * time.Minute
 
 // addRecord joins one recorded exchange to the visit with the same ray, or
-// takes it as a hit of its own when it is fresh and new.
+// takes it as a hit of its own where we made no visit.
 func (v *View) addRecord(id string, x fact.EdgeExchange, byRay map[string][]int, own bool) {
 	if x.Host != "" && v.Host != "" && x.Host != v.Host {
 		return
 	}
 	if is := byRay[x.Ray]; x.Ray != "" && len(is) > 0 {
-		joined := false
 		for _, i := range is {
-			h := &v.Hits[i]
-			if !h.Origin.IsValid() && h.Name == "" {
+			if h := &v.Hits[i]; !h.Origin.IsValid() && h.Name == "" && (x.Code == h.Status || x.Code == 0) {
 				h.join(id, x)
-				joined = true
+				return
 			}
 		}
-		if joined {
-			return
-		}
-	}
-	limit := beforeElse
-	if own {
-		limit = beforeOwn
-	}
-	if !v.At.IsZero() && x.At.Before(v.At.Add(-limit)) {
+		v.takeRecord(id, x) // an attempt before the one that answered
+		v.Hits[len(v.Hits)-1].Attempt = true
 		return
 	}
-	if !own && v.haveHit(x) {
-		return // an older one of the same pair
+	if !own && (v.At.IsZero() || !x.At.Before(v.At.Add(-beforeElse))) && !v.haveHit(x) {
+		v.takeRecord(id, x)
 	}
+}
+
+// takeRecord makes a recorded exchange a hit of its own.
+func (v *View) takeRecord(id string, x fact.EdgeExchange) {
 	h := Hit{By: []string{id}, At: x.At, Scheme: x.Scheme, Status: x.Code, Code: x.Code, Ray: x.Ray, Reused: x.Reused, Rule: x.Rule}
 	if x.Error != 0 {
 		h.Code = x.Error
 	}
+	if c := originward.CodeFor(x.Phase, x.Fault); x.Fault != "" && h.Code < 500 && !c.IsZero() {
+		h.Status, h.Code = c.Status, c.Error // what it would have answered, had it not tried again
+	}
 	h.join(id, x)
-	if len(v.Hits) < maxItems {
+	if len(v.Hits) < 2*maxItems {
 		v.Hits = append(v.Hits, h)
 	}
 }
@@ -199,6 +251,9 @@ func (v *View) EdgeSays(codes ...int) Ans {
 	}
 	a := No("the edge answers otherwise")
 	for _, h := range v.Hits {
+		if h.Pending {
+			continue
+		}
 		if slices.Contains(codes, h.Code) {
 			if a.Is != fact.Yes {
 				a = Ans{Is: fact.Yes, Says: "the edge answers " + itoa(h.Code)}
@@ -207,6 +262,9 @@ func (v *View) EdgeSays(codes ...int) Ans {
 		} else if a.Is == fact.No {
 			a.By = addIDs(a.By, h.By)
 		}
+	}
+	if a.IsNo() && len(a.By) == 0 {
+		return Unseen(lookEdge) // it was still waiting
 	}
 	return a
 }
@@ -218,6 +276,12 @@ func (v *View) EdgeGood() Ans {
 	}
 	a := Yes("every visit through the edge was served")
 	for _, h := range v.Hits {
+		if h.Attempt {
+			continue
+		}
+		if h.Pending {
+			return No("the edge waits for the origin", h.By...)
+		}
 		if !h.Good() {
 			return No("the edge answers "+itoa(h.Code), h.By...)
 		}
@@ -226,14 +290,23 @@ func (v *View) EdgeGood() Ans {
 	return a
 }
 
-// FailedVisits counts visits that got no answer of the edge at all, though the
+// FailedVisits counts visits that did not get through to the edge, though the
 // observer's own network is in order.
 func (v *View) FailedVisits() int {
 	n := 0
 	for _, a := range v.answers {
-		if a.Fact.Status == 0 && a.Fact.Failure != nil && !v.ownNetwork(originward.FamilyOf(a.Fact.Target.Addr())).IsNo() {
+		if failedVisit(a.Fact) && !v.ownNetwork(originward.FamilyOf(a.Fact.Target.Addr())).IsNo() {
 			n++
 		}
 	}
 	return n
+}
+
+// failedVisit reports whether a visit ended before the edge had the request.
+// A wait of next to nothing was no wait: the look's time was up.
+func failedVisit(f fact.EdgeAnswer) bool {
+	if f.Status != 0 || f.Failure == nil || waited(f.Failure.Phase, f.Failure.Type, f.Failure.AfterMS) {
+		return false
+	}
+	return f.Failure.Ended != "timeout" || f.Failure.AfterMS >= realWait
 }

@@ -131,7 +131,7 @@ func cdnCases() []broken {
 		}},
 		{name: "port unsupported", want: ids("cdn.port-unsupported"), needs: []originward.Vantage{originward.Edge, originward.Outside}, world: func() *bt.World {
 			w := bt.Healthy()
-			w.Visits = []fact.EdgeAnswer{{Target: netip.AddrPortFrom(bt.Front, 9443), Scheme: "https", Host: bt.Host, Failure: &fact.Fault{Phase: originward.PhaseConnect, Type: originward.ConnectionTimeout}}}
+			w.Visits = []fact.EdgeAnswer{{Target: netip.AddrPortFrom(bt.Front, 9443), Scheme: "https", Host: bt.Host, Failure: &fact.Fault{Phase: originward.PhaseConnect, Type: originward.ConnectionTimeout, Ended: "timeout", AfterMS: 3000}}}
 			w.Record.Items = nil
 			x := bt.OK(bt.Origin4, 9443)
 			w.Direct = append(w.Direct, x)

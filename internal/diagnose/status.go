@@ -49,7 +49,7 @@ func direct(l *causes.Leg) bool {
 func tallyVisits(v *causes.View) (good, bad int) {
 	https := slices.ContainsFunc(v.Hits, func(h causes.Hit) bool { return h.Scheme == "https" })
 	for _, h := range v.Hits {
-		if https && h.Scheme == "http" {
+		if h.Attempt || https && h.Scheme == "http" {
 			continue
 		}
 		if h.Good() {
@@ -86,6 +86,8 @@ func telling(h causes.Hit) int {
 	n := 0
 	switch {
 	case h.Good():
+	case h.Pending:
+		n = 1
 	case h.Code >= 520 && h.Code <= 530 || h.Code >= 1000:
 		n = 8
 	default:

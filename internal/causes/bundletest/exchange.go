@@ -57,6 +57,10 @@ func Fails(a netip.Addr, port uint16, p originward.Phase, t originward.FaultType
 		x.TLS = OK(a, port).TLS
 	}
 	x.Fault = &fact.Fault{Phase: p, Type: t, Code: originward.CodeFor(p, t).Error, Errno: errno, AfterMS: 1}
+	if t == originward.ConnectionTimeout || t == originward.HTTPResponseTimeout || t == originward.ConnectionReadTimeout {
+		x.Fault.Ended, x.Fault.AfterMS = "timeout", 3000
+		x.Phases[len(x.Phases)-1].MS = 3000
+	}
 	return x
 }
 
