@@ -212,31 +212,38 @@ func (r *reader) redirect(c cond, site *fact.Site) {
 func (r *reader) byAddress(c cond) []setting {
 	var out []setting
 	for _, s := range r.settings {
-		if s.name != "url.access-deny" || !slices.Contains(s.val.strings(), "") {
-			continue
-		}
-		addr, mine := false, c.field == ""
-		for _, k := range s.conds {
-			addr = addr || k.field == `HTTP["remoteip"]` || k.field == `HTTP["remote-ip"]`
-			mine = mine || k.field == c.field && k.text == c.text
-			if k.field == `HTTP["host"]` && c.field == "" {
-				mine = false
-			}
-			if k.field == `HTTP["url"]` {
-				mine = false // a path only
-			}
-		}
-		if addr && mine {
+		if s.name == "url.access-deny" && slices.Contains(s.val.strings(), "") && slices.ContainsFunc(s.conds, onAddress) && applies(s, c) {
 			out = append(out, s)
 		}
 	}
 	return out
 }
 
+func onAddress(k cond) bool { return k.field == `HTTP["remoteip"]` || k.field == `HTTP["remote-ip"]` }
+
+// applies reports whether the other conditions of a setting hold for a site:
+// that of the host c, or the server without a name.
+func applies(s setting, c cond) bool {
+	for _, k := range s.conds {
+		switch {
+		case onAddress(k), k.field == `SERVER["socket"]`:
+		case k.field != `HTTP["host"]`:
+			return false // a path, a scheme: for some requests only
+		case k.op == "==" || k.op == "=~" || k.op == "=^" || k.op == "=$":
+			if c.field == "" || c.text != k.text {
+				return false
+			}
+		case c.field != "" && c.text == k.text: // the branch that is not for this host
+			return false
+		}
+	}
+	return true
+}
+
 // holds evaluates the address conditions of a setting.
 func holds(s setting, a netip.Addr) bool {
 	for _, k := range s.conds {
-		if k.field != `HTTP["remoteip"]` && k.field != `HTTP["remote-ip"]` {
+		if !onAddress(k) {
 			continue
 		}
 		p, ok := cidr.Parse(k.text)
@@ -293,7 +300,7 @@ func (r *reader) access() []fact.Access {
 			continue
 		}
 		for _, k := range s.conds {
-			if k.field != `HTTP["remoteip"]` && k.field != `HTTP["remote-ip"]` || len(out) >= maxEntries {
+			if !onAddress(k) || len(out) >= maxEntries {
 				continue
 			}
 			a := fact.Access{Action: "deny", What: conf.Show(k.op + " " + k.text), By: "address", Restored: r.restored(), Place: k.place}

@@ -71,7 +71,7 @@ else $HTTP["host"] == "only.example" {
 	if len(main.Refuses) != 1 || !slices.Equal(main.Refuses[0].Ranges, ranges[1:2]) || main.Refuses[0].Everyone {
 		t.Errorf("main refuses: %+v", main.Refuses)
 	}
-	if len(only.Refuses) != 1 || !slices.Equal(only.Refuses[0].Ranges, ranges[1:]) || !only.Refuses[0].Everyone || only.Refuses[0].AllowsCDN != fact.Yes {
+	if len(only.Refuses) != 2 || !slices.Equal(only.Refuses[0].Ranges, ranges[1:]) || !only.Refuses[0].Everyone || only.Refuses[0].AllowsCDN != fact.Yes {
 		t.Errorf("only refuses: %+v", only.Refuses)
 	}
 	if len(c.Upstreams) != 2 || c.Upstreams[0].Addr.String() != "127.0.0.1:3000" || c.Upstreams[0].Site != "app.example" {
