@@ -66,13 +66,20 @@ type trying struct {
 	book   *names.Book
 	local  local
 	listen collect.Listening
+	// own tells the proxy's own listen addresses: a request there would go in a
+	// circle, so it is only connected to. Nil = none.
+	own func(netip.AddrPort) bool
 }
 
 // Try works out what each backend's name means, whether that leads back to
 // the edge, whether something listens there on this host, and, where it is
 // local, whether it answers and in what protocol.
 func Try(ctx context.Context, env *collect.Env, book *names.Book, list []fact.Upstream) []fact.Upstream {
-	t := &trying{env: env, book: book, local: newLocal(env.Addresses(ctx)), listen: env.Listeners(ctx)}
+	return try(ctx, env, book, list, nil)
+}
+
+func try(ctx context.Context, env *collect.Env, book *names.Book, list []fact.Upstream, own func(netip.AddrPort) bool) []fact.Upstream {
+	t := &trying{env: env, book: book, local: newLocal(env.Addresses(ctx)), listen: env.Listeners(ctx), own: own}
 	out := make([]fact.Upstream, len(list))
 	copy(out, list)
 	var wg sync.WaitGroup
@@ -191,6 +198,9 @@ func (t *trying) exchange(ctx context.Context, u *fact.Upstream, host string) {
 			spec.Target.SNI = host
 		}
 	default:
+		spec.NoRequest = true
+	}
+	if t.own != nil && t.own(u.Addr) {
 		spec.NoRequest = true
 	}
 	note(u, exchange.Probe(ctx, spec))

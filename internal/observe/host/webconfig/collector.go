@@ -3,6 +3,7 @@ package webconfig
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -33,7 +34,7 @@ func run(ctx context.Context, env *collect.Env, c *Configs) ([]originward.Eviden
 	var missing []originward.NotObserved
 	for i := range list {
 		inst := list[i]
-		inst.Upstreams = Try(ctx, env, c.Book(env), inst.Upstreams)
+		inst.Upstreams = try(ctx, env, c.Book(env), inst.Upstreams, ownListen(inst.Listens))
 		s := originward.Subject{Unit: inst.Server, File: inst.File}
 		seen = append(seen, env.Item(s, inst.WebConfig, describe(inst), dump(inst)))
 		missing = append(missing, unread(s, inst)...)
@@ -47,6 +48,22 @@ func run(ctx context.Context, env *collect.Env, c *Configs) ([]originward.Eviden
 			"not every process of this host could be seen, so a server with a configuration in an unusual place may be missing", "run as root"))
 	}
 	return seen, missing
+}
+
+// ownListen tells whether an address is one on which the server itself listens.
+func ownListen(list []fact.Listen) func(netip.AddrPort) bool {
+	return func(ap netip.AddrPort) bool {
+		for _, l := range list {
+			if l.Port != ap.Port() {
+				continue
+			}
+			own, err := netip.ParseAddrPort(l.Addr)
+			if err != nil || own.Addr().IsUnspecified() || own.Addr().Unmap() == ap.Addr().Unmap() {
+				return true
+			}
+		}
+		return false
+	}
 }
 
 func describe(i Instance) string {
