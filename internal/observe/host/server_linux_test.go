@@ -122,6 +122,10 @@ func TestRunningServer(t *testing.T) {
 	for _, pid := range children(cmd.Process.Pid) {
 		must(t, syscall.Kill(pid, syscall.SIGSTOP))
 		defer func() { _ = syscall.Kill(pid, syscall.SIGCONT) }()
+		eventually(t, "the worker is stopped", func() bool {
+			b, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+			return strings.Contains(string(b), ") T ")
+		})
 	}
 	b, _ = look(t, n, question{}, 0)
 	if s := service(t, b, "nginx"); s.Stopped != fact.Yes {
