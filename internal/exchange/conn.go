@@ -209,6 +209,9 @@ func (c *Conn) RoundTrip(ctx context.Context, req *Request, tr *Trace) (*http1.R
 	if f != nil {
 		c.body.unwatch()
 		_ = c.Close()
+		if s := c.h2.Load(); s != nil {
+			s.wait()
+		}
 	}
 	return head, f
 }

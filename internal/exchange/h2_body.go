@@ -45,9 +45,7 @@ func (s *stream2) fill(b *Body) error {
 // finish marks the end of the stream.
 func (s *stream2) finish(err error) {
 	s.err, s.ended = err, true
-	if s.timer != nil {
-		s.timer.Stop()
-	}
+	s.timer.Stop()
 }
 
 // fail2 is fail for an error of package http2.
@@ -143,6 +141,7 @@ func (c *Conn) releaseStream() {
 func (c *Conn) closeStream() error {
 	if s := c.h2.Load(); s != nil {
 		s.cancel(context.Canceled)
+		s.timer.Stop()
 	}
 	if c.left.CompareAndSwap(false, true) && (c.s2.leave(false) || c.slot == nil) {
 		c.s2.shut()
@@ -152,19 +151,22 @@ func (c *Conn) closeStream() error {
 
 // close frees what the stream holds.
 func (s *stream2) close() {
-	if s.timer != nil {
-		s.timer.Stop()
-	}
-	if s.upload != nil {
-		_ = s.upload.CloseWithError(io.ErrClosedPipe) // always nil
-	}
+	s.timer.Stop()
 	if s.res != nil {
 		_ = s.res.Body.Close() // resets the stream when it has not ended
 	}
 	s.cancel(nil)
+	s.wait()
 	if s.buf != nil {
 		buffers2.Put(s.buf)
 		s.buf, s.have = nil, nil
+	}
+}
+
+// wait waits for the request's Body to return: until then it uses the visitor.
+func (s *stream2) wait() {
+	if s.sent != nil {
+		<-s.sent
 	}
 }
 

@@ -35,7 +35,7 @@ type stream2 struct {
 	wrote atomic.Int64 // nanoseconds after start at which the request was written; 0 = not yet
 
 	res      *http.Response
-	upload   *io.PipeReader
+	sent     chan struct{} // closed when the request's Body has returned; nil = it has none
 	buf      *[]byte
 	have     []byte // content in buf that was not consumed
 	err      error  // the body's end or failure, behind have
@@ -62,6 +62,9 @@ func (s *stream2) move(step Step) {
 
 // look runs when a timer may have run out.
 func (s *stream2) look() {
+	if s.ctx.Err() != nil {
+		return // over
+	}
 	step := Step(s.stage.Load())
 	moved := s.moved.Load()
 	if moved == paused {
@@ -113,6 +116,7 @@ func (c *Conn) roundTrip2(ctx context.Context, req *Request, tr *Trace) (*http1.
 		return nil, fault(StepWrite, originward.ProxyInternalError, err)
 	}
 	s.ctx, s.cancel = context.WithCancelCause(ctx)
+	s.timer = time.AfterFunc(time.Hour, s.look) // set when the request is sent
 	c.h2.Store(s)
 	res, err := c.exchange2(s.ctx, s, req)
 	if err != nil {
@@ -192,7 +196,6 @@ func (o *once) Read(p []byte) (int, error) {
 type interim2 struct {
 	status int
 	header http.Header
-	done   chan error
 }
 
 // exchange2 lets package http2 do the round trip. Body and the round trip itself
@@ -200,16 +203,7 @@ type interim2 struct {
 func (c *Conn) exchange2(ctx context.Context, s *stream2, req *Request) (*http.Response, error) {
 	var body io.Reader
 	if req.Body != nil {
-		pr, pw := io.Pipe()
-		s.upload = pr
-		body = &progress{s: s, r: pr}
-		go func() {
-			err := req.Body(pw)
-			if err != nil && !errors.Is(err, io.ErrClosedPipe) {
-				err = &visitorError{err}
-			}
-			_ = pw.CloseWithError(err) // always nil
-		}()
+		body = s.startUpload(ctx, req)
 	}
 	hr, err := request2(req, body)
 	if err != nil {
@@ -226,7 +220,7 @@ func (c *Conn) exchange2(ctx context.Context, s *stream2, req *Request) (*http.R
 	}
 	if req.Interim != nil {
 		trace.Got1xxResponse = func(status int, h textproto.MIMEHeader) error {
-			i := interim2{status, http.Header(h), make(chan error, 1)}
+			i := interim2{status, http.Header(h)}
 			select {
 			case interims <- i:
 				return nil
@@ -236,7 +230,6 @@ func (c *Conn) exchange2(ctx context.Context, s *stream2, req *Request) (*http.R
 		}
 	}
 	s.move(StepWrite)
-	s.timer = time.AfterFunc(time.Hour, s.look)
 	s.timer.Reset(min(s.profile.Write, s.profile.Ack, s.profile.Read))
 	hr = hr.WithContext(httptrace.WithClientTrace(ctx, trace))
 	type result struct {
@@ -252,7 +245,7 @@ func (c *Conn) exchange2(ctx context.Context, s *stream2, req *Request) (*http.R
 	for {
 		select {
 		case i := <-interims:
-			if failed == nil {
+			if failed == nil && !s.uploading() { // Body may be writing to the visitor itself
 				failed = passInterim(req, i)
 			}
 			if failed != nil {
@@ -265,6 +258,38 @@ func (c *Conn) exchange2(ctx context.Context, s *stream2, req *Request) (*http.R
 			}
 			return r.res, r.err
 		}
+	}
+}
+
+// startUpload runs the request's Body. It ends at the latest when the stream does
+// and the visitor has said something, or nothing for its own time.
+func (s *stream2) startUpload(ctx context.Context, req *Request) io.Reader {
+	pr, pw := io.Pipe()
+	sent := make(chan struct{})
+	s.sent = sent
+	stop := context.AfterFunc(ctx, func() { _ = pr.CloseWithError(io.ErrClosedPipe) }) // always nil
+	go func() {
+		defer close(sent)
+		defer stop()
+		err := req.Body(pw)
+		if err != nil && !errors.Is(err, io.ErrClosedPipe) {
+			err = &visitorError{err}
+		}
+		_ = pw.CloseWithError(err) // always nil
+	}()
+	return &progress{s: s, r: pr}
+}
+
+// uploading tells whether the request's Body is still running.
+func (s *stream2) uploading() bool {
+	if s.sent == nil {
+		return false
+	}
+	select {
+	case <-s.sent:
+		return false
+	default:
+		return true
 	}
 }
 

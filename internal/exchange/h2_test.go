@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -373,5 +374,79 @@ func TestHTTP2FailedDialHoldsNobodyUp(t *testing.T) {
 	wg.Wait()
 	if d := time.Since(start); d > 6*quick().Handshake {
 		t.Errorf("20 requests took %v; one handshake is given up after %v", d, quick().Handshake)
+	}
+}
+
+// TestHTTP2EarlyAnswer: an origin that answers an upload before it has read it; the
+// upload has ended when the connection is given back, and nothing is left running.
+func TestHTTP2EarlyAnswer(t *testing.T) {
+	s := newSite(t)
+	target := serveH2(t, s, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusRequestEntityTooLarge)
+	}))
+	client := NewClient(NewDialer(quick()))
+	before := runtime.NumGoroutine()
+	for range 5 {
+		var running atomic.Bool
+		c, head, f := client.Endpoint(target).Do(t.Context(), &Request{
+			Method: "POST", Head: []byte("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n"),
+			Body: func(w io.Writer) error {
+				running.Store(true)
+				defer running.Store(false)
+				_, err := io.Copy(w, io.LimitReader(zeros{}, 100_000_000))
+				return err
+			},
+		}, nil)
+		if f != nil || head.Status != 413 {
+			t.Fatalf("fault %v", f)
+		}
+		c.Release()
+		if running.Load() {
+			t.Error("the upload still runs")
+		}
+	}
+	for range 5 { // given up in the middle of the body
+		c, _, f := client.Endpoint(serveH2(t, s, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = w.Write(make([]byte, 10))
+			w.(http.Flusher).Flush()
+			<-r.Context().Done()
+		}))).Do(t.Context(), get("/"), nil)
+		if f != nil {
+			t.Fatal(f)
+		}
+		if _, err := c.Body().Next(); err != nil {
+			t.Error(err)
+		}
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	client.Close()
+	for deadline := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before+10; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) { // the listeners' own goroutines account for ten
+			b := make([]byte, 1<<16)
+			t.Fatalf("%d goroutines, %d before:\n%s", runtime.NumGoroutine(), before, b[:runtime.Stack(b, true)])
+		}
+	}
+}
+
+// TestHTTP2RequestNotTaken: an origin that opens no window for the upload.
+func TestHTTP2RequestNotTaken(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	conn, f := NewDialer(quick()).Dial(t.Context(), h2Origin(t, s, func(f *http2.Framer, _ net.Conn) { _ = f.WriteSettings(); drain(f) }), nil)
+	if f != nil {
+		t.Fatal(f)
+	}
+	var tr Trace
+	_, f = conn.RoundTrip(t.Context(), &Request{
+		Method: "POST", Head: []byte("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n"),
+		Body: func(w io.Writer) error { _, err := io.Copy(w, io.LimitReader(zeros{}, 100_000_000)); return err },
+	}, &tr)
+	if f == nil || f.Phase != originward.PhaseWrite || f.Type != originward.ConnectionWriteTimeout || f.Code().Error != 524 {
+		t.Fatalf("fault %v", f)
+	}
+	if ps := tr.Phases(); len(ps) != 1 || ps[0].Done {
+		t.Errorf("phases %+v", ps)
 	}
 }

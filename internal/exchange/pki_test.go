@@ -13,6 +13,7 @@ import (
 	"math/big"
 	"net"
 	"os"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,7 +30,7 @@ type entity struct {
 	issuer *entity
 }
 
-var serial int64 = 1000
+var serial atomic.Int64
 
 // issue makes a certificate; a nil issuer makes it self-signed. change may alter the template.
 func issue(t testing.TB, issuer *entity, cn string, change func(*x509.Certificate)) *entity {
@@ -38,9 +39,8 @@ func issue(t testing.TB, issuer *entity, cn string, change func(*x509.Certificat
 	if err != nil {
 		t.Fatal(err)
 	}
-	serial++
 	tmpl := &x509.Certificate{
-		SerialNumber: big.NewInt(serial),
+		SerialNumber: big.NewInt(serial.Add(1)),
 		Subject:      pkix.Name{CommonName: cn, Organization: []string{"Test"}},
 		NotBefore:    testNow.Add(-24 * time.Hour),
 		NotAfter:     testNow.Add(24 * time.Hour),

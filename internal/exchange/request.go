@@ -15,7 +15,8 @@ type Request struct {
 	Head []byte
 	// Body writes what follows Head, framed as Head says; nil = nothing follows. An error
 	// that is not w's own is the visitor's: it ends the exchange as a fault of the
-	// request phase.
+	// request phase. Over HTTP/1.1 the caller's goroutine runs it. Over HTTP/2 another one
+	// does, which has ended when RoundTrip returns a fault and when Release returns.
 	Body func(w io.Writer) error
 	// Expect tells that Head asks for a 100 (Continue): the body is sent once that has
 	// come, or after a second without an answer, and not at all after a final answer.
@@ -24,7 +25,8 @@ type Request struct {
 	// nothing of a response arrived; see [Replayable].
 	Replayable bool
 	// Interim is called for every 1xx response except 101; nil drops them. The head holds
-	// until it returns, and is of HTTP/1.1 form over HTTP/2 as well. Its error ends the exchange as a fault of the request phase.
+	// until it returns, and is of HTTP/1.1 form over HTTP/2 as well, where it is not called
+	// while Body runs. Its error ends the exchange as a fault of the request phase.
 	Interim func(*http1.ResponseHead) error
 }
 
