@@ -86,6 +86,8 @@ type Segment struct {
 	// Interfaces are those of Answer.In this holds for.
 	Interfaces []string `json:"interfaces,omitempty"`
 	Verdict    Verdict  `json:"verdict"`
+	// Confirmed is set by Proof.Apply: the kernel did the same with addresses of this segment in a copy of the ruleset.
+	Confirmed bool `json:"confirmed,omitempty"`
 	// Outcome is the one end, or the worst of several possible ones (reject and drop before accept).
 	Outcome
 	// Alternatives are the other possible ends, when Verdict is Depends or Unknown (or when it is Drop or Reject

@@ -93,26 +93,5 @@ func count(rs *ruleset.Ruleset) Count {
 	return c
 }
 
-// Proof is the kernel's own word on an answer, got from a replica of the ruleset.
-type Proof struct {
-	// Done is false when no replica could be built; Limits then say why.
-	Done bool `json:"done"`
-	// Probes is how many packets were injected, Agreed how many met the model's verdict and rule.
-	Probes   int            `json:"probes"`
-	Agreed   int            `json:"agreed"`
-	Disagree []Disagreement `json:"disagree,omitempty"`
-	Limits   []Limit        `json:"limits,omitempty"`
-	Took     time.Duration  `json:"took_ns"`
-}
-
-// Disagreement is a probe whose end in the kernel differs from the model's. The segment it belongs to is unknown.
-type Disagreement struct {
-	Src    string `json:"src"`
-	Model  string `json:"model"`
-	Kernel string `json:"kernel"`
-	// KernelPath is the kernel's trace, one line per event.
-	KernelPath []string `json:"kernel_path,omitempty"`
-}
-
 // ErrUnsupported is returned by Collect and Prove where there is no Linux netfilter.
 var ErrUnsupported = errors.New("firewall: reading packet filters needs Linux")

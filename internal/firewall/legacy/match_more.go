@@ -197,7 +197,11 @@ func parsePolicy(own []option, _ ruleset.Family) (any, error) {
 func parseDevGroup(own []option, _ ruleset.Family) (any, error) {
 	var m xt.DevGroup
 	for _, o := range own {
-		v, mask, err := number(o.arg(0))
+		text := o.arg(0)
+		if text == "default" {
+			text = "0" // the one name every system has (/etc/iproute2/group)
+		}
+		v, mask, err := number(text)
 		if err != nil {
 			return nil, err
 		}

@@ -18,7 +18,7 @@ type Probe struct {
 
 // Observation is what became of a probe.
 type Observation struct {
-	// Answered is true when a SYN-ACK left by the interface the probe came in by: the connection would open.
+	// Answered is true when a SYN-ACK left the host: the connection would open.
 	Answered bool
 	// Reset is true when a RST came back instead.
 	Reset bool
@@ -181,7 +181,7 @@ func (f *flight) all() bool {
 
 // frames reads what came out of every interface.
 func (f *flight) frames() (moved bool, err error) {
-	for index, x := range f.w.wires {
+	for _, x := range f.w.wires {
 		err = errors.Join(err, x.drain(func(s seen) {
 			i := int(s.seq-f.base) / seqStep
 			if s.seq < f.base || i >= len(f.probes) || (s.seq-f.base)%seqStep != 0 {
@@ -198,10 +198,8 @@ func (f *flight) frames() (moved bool, err error) {
 				back := segment(s.flow.Reverse(), flagSYN|flagACK, 1, s.seq+1)
 				err = errors.Join(err, x.send(back, s.flow.Src.Is4()))
 				return
-			case index != f.probes[i].In:
-				return
 			case s.kind == "synack":
-				o.Answered = true
+				o.Answered = true // by whichever interface the route back leads
 			case s.kind == "rst":
 				o.Reset = true
 			case s.kind == "icmp":

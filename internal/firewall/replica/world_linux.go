@@ -22,6 +22,7 @@ type World struct {
 	wires  map[int]*wire // by interface index
 	tracer *tracer
 	seq    uint32 // of the last probe
+	outers map[string]bool
 	// Problems lists what could not be copied.
 	Problems []string
 }
@@ -36,7 +37,7 @@ func NewWorld(n *fib.Net) (*World, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &World{ns: ns, net: n, wires: map[int]*wire{}}
+	w := &World{ns: ns, net: n, wires: map[int]*wire{}, outers: map[string]bool{}}
 	if err := ns.Do(w.build); err != nil {
 		w.Close()
 		return nil, fmt.Errorf("build replica: %w", err)
@@ -120,12 +121,24 @@ func (w *World) build() error {
 	return err
 }
 
-// outerBase keeps the outer ends' indices clear of the host's.
-const outerBase = 1 << 24
+// outer chooses a name and index for the outer end of an interface that no interface of the host has.
+func (w *World) outer(l fib.Link) (name string, index int) {
+	top := 0
+	for _, have := range w.net.Links {
+		top = max(top, have.Index)
+	}
+	index = top + 1000 + l.Index
+	for n := l.Index; ; n++ {
+		if name = "ow" + strconv.Itoa(n); w.net.ByName(name) == nil && !w.outers[name] {
+			w.outers[name] = true
+			return name, index
+		}
+	}
+}
 
 func (w *World) addLink(h *netlink.Handle, l fib.Link) error {
-	outer := "ow" + strconv.Itoa(l.Index)
-	if err := addVeth(l, outer); err != nil {
+	outer, outerIndex := w.outer(l)
+	if err := addVeth(l, outer, outerIndex); err != nil {
 		return err
 	}
 	in, err := h.LinkByName(l.Name)
@@ -159,7 +172,7 @@ func (w *World) addLink(h *netlink.Handle, l fib.Link) error {
 
 // addVeth makes the pair with both indices chosen. The kernel creates the peer first, which would otherwise take the
 // lowest free index, often the very one the host's interface has.
-func addVeth(l fib.Link, outer string) error {
+func addVeth(l fib.Link, outer string, outerIndex int) error {
 	req := nl.NewNetlinkRequest(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL|unix.NLM_F_ACK)
 	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
 	msg.Index = int32(l.Index)
@@ -173,7 +186,7 @@ func addVeth(l fib.Link, outer string) error {
 	info := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
 	info.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated("veth"))
 	peer := info.AddRtAttr(nl.IFLA_INFO_DATA, nil).AddRtAttr(nl.VETH_INFO_PEER, nil)
-	nl.NewIfInfomsgChild(peer, unix.AF_UNSPEC).Index = int32(outerBase + l.Index)
+	nl.NewIfInfomsgChild(peer, unix.AF_UNSPEC).Index = int32(outerIndex)
 	peer.AddRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(outer))
 	req.AddData(info)
 	_, err := req.Execute(unix.NETLINK_ROUTE, 0)
