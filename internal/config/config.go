@@ -74,6 +74,7 @@ type Zone struct {
 
 // Rules are a zone's rules as written.
 type Rules struct {
+	Origin     []OriginRule
 	Custom     []Rule
 	RateLimits []RateLimit
 }
@@ -88,6 +89,16 @@ type Rule struct {
 	Enabled     bool
 	Response    *Response // of a block; nil = the edge's page
 	SkipPhases  []string  // of a skip; empty = the rest of the custom rules
+}
+
+// OriginRule changes where matching requests are sent (Cloudflare's action
+// "route"). Zero fields change nothing.
+type OriginRule struct {
+	Rule
+	HostHeader string // Host, and server name unless SNI is given
+	SNI        string // server name
+	Host       string // name whose address is used instead of the record's
+	Port       uint16
 }
 
 // RateLimit is one rate-limiting rule as written.

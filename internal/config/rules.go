@@ -12,6 +12,13 @@ import (
 func (v value) rules() Rules {
 	var out Rules
 	v.object(
+		key{"origin", func(v value) {
+			v.list(func(v value) {
+				if r, ok := v.originRule(); ok {
+					out.Origin = append(out.Origin, r)
+				}
+			})
+		}},
 		key{"custom", func(v value) {
 			v.list(func(v value) {
 				if r, ok := v.rule(); ok {
@@ -115,6 +122,44 @@ func (v value) actionParameters(r *Rule) {
 			})
 		}},
 	)
+}
+
+// originRule reads a rule of the phase http_request_origin.
+func (v value) originRule() (OriginRule, bool) {
+	v, ok := v.resolve()
+	if !ok {
+		return OriginRule{}, false
+	}
+	r := OriginRule{Rule: Rule{Line: v.n.Line, Enabled: true, Action: "route"}}
+	keys := r.ruleKeys("route")
+	// Of the shared keys the parameters differ.
+	keys[len(keys)-1] = key{"action_parameters", func(v value) {
+		v.object(
+			key{"host_header", func(v value) { r.HostHeader, _ = v.hostName(false) }},
+			key{"sni", func(v value) {
+				v.object(key{"value", func(v value) { r.SNI, _ = v.hostName(false) }})
+			}},
+			key{"origin", func(v value) {
+				v.object(
+					key{"host", func(v value) { r.Host, _ = v.hostName(false) }},
+					key{"port", func(v value) {
+						n, _ := v.integer(1, 65535)
+						r.Port = uint16(n) //nolint:gosec // bounded by integer
+					}},
+				)
+			}},
+		)
+	}}
+	before := len(v.r.problems)
+	if !v.object(keys...) || len(v.r.problems) > before {
+		return r, false
+	}
+	const example = "{expression: 'true', action: route, action_parameters: {origin: {port: 8443}}}"
+	if r.HostHeader == "" && r.SNI == "" && r.Host == "" && r.Port == 0 {
+		v.fail("changes nothing", "action_parameters with host_header, sni, origin.host or origin.port", example)
+		return r, false
+	}
+	return r, v.ruleComplete(r.Rule, example)
 }
 
 // maxContent is the longest body of a rule's own response (rate limiting

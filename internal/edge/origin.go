@@ -17,7 +17,8 @@ var (
 
 // fromOrigin asks the origin and passes its response on, or answers its fault.
 func (v *visit) fromOrigin() {
-	plan, ok := exchange.PlanFor(v.zone.SSL, v.conn.scheme(), v.conn.local.Port(), v.siteName(), exchange.Overrides{})
+	plan, ok := exchange.PlanFor(v.zone.SSL, v.conn.scheme(), v.conn.local.Port(), v.siteName(),
+		exchange.Overrides{Port: v.routing.Port, Host: v.routing.HostHeader, SNI: v.routing.SNI})
 	if !ok {
 		v.fail(&originward.Fault{Phase: originward.PhaseRequest, Type: originward.ProxyConfigurationError, Err: errors.New("the zone has no SSL mode")})
 		return
@@ -68,8 +69,15 @@ func (v *visit) siteName() string {
 // addresses are the origin's, from the records or from DNS, and the name that a
 // certificate may bear beside the requested one.
 func (v *visit) addresses(ctx context.Context) (addrs []netip.Addr, altHost string, f *originward.Fault) {
-	addrs, name, target := v.st.routes.origin(v.site)
+	s := v.site
+	if v.routing.Host != "" { // the address of another name is used
+		s = &site{target: v.routing.Host}
+	}
+	addrs, name, target := v.st.routes.origin(s)
 	v.name = name
+	if target == "" && v.routing.HostHeader != "" {
+		target = v.routing.HostHeader // the name that the origin is asked for
+	}
 	if name == "" {
 		if len(addrs) == 0 {
 			return nil, "", &originward.Fault{Phase: originward.PhaseResolve, Type: originward.DNSError, Err: errNoEnd}

@@ -25,6 +25,16 @@ func Loader() config.Loader {
 func compileRules(z config.Zone) (rules.Set, error) {
 	var set rules.Set
 	ids := map[string]int{}
+	for _, r := range z.Rules.Origin {
+		x, err := compileRule(z.Name, "http_request_origin", r.Rule, ids)
+		if err != nil {
+			return set, err
+		}
+		set.Origin = append(set.Origin, rules.OriginRule{
+			ID: x.ID, Description: x.Description, Expression: x.Expression, Enabled: x.Enabled,
+			Routing: rules.Routing{HostHeader: r.HostHeader, SNI: r.SNI, Host: r.Host, Port: r.Port},
+		})
+	}
 	for _, r := range z.Rules.Custom {
 		x, err := compileRule(z.Name, "http_request_firewall_custom", r, ids)
 		if err != nil {

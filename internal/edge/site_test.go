@@ -274,3 +274,52 @@ func TestBadRequests(t *testing.T) {
 		}
 	}
 }
+
+// Origin rules change port, Host, server name and the name that is resolved.
+func TestOriginRules(t *testing.T) {
+	e, o, other := hosts()
+	tell := func(name string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			sni := "-"
+			if r.TLS != nil {
+				sni = r.TLS.ServerName
+			}
+			fmt.Fprintf(w, "%s host=%s sni=%s", name, r.Host, sni)
+		}
+	}
+	ap, _ := origin(t, o, 0, tell("record"))
+	port, _ := origin(t, o, 0, tell("port"))
+	origin(t, other, ap.Port(), tell("other"))
+	sp := tlsOrigin(t, o, "shop.example", tell("tls"))
+	w := start(t, fmt.Sprintf(`listen: {http: ['%s:%d'], https: ['%s:%d']}
+zones:
+- name: shop.example
+  records:
+  - {type: A, name: shop.example, content: %s, proxied: true}
+  - {type: A, name: other.shop.example, content: %s}
+  rules:
+    origin:
+    - {expression: 'http.request.uri.path eq "/port"', action: route, action_parameters: {origin: {port: %d}}}
+    - {expression: 'http.request.uri.path contains "/host"', action_parameters: {host_header: inner.example}}
+    - {expression: 'http.request.uri.path eq "/host-sni"', action_parameters: {sni: {value: name.example}}}
+    - {expression: 'http.request.uri.path eq "/other"', action_parameters: {origin: {host: other.shop.example}}}
+    - {expression: 'http.request.uri.path eq "/gone"', action_parameters: {origin: {host: gone.shop.example}}}
+    - {expression: 'true', enabled: false, action_parameters: {origin: {port: 1}}}
+`, e, ap.Port(), e, sp.Port(), o, other, port.Port()))
+	for url, want := range map[string]string{
+		"http://shop.example/":          "record host=shop.example sni=-",
+		"http://shop.example/port":      "port host=shop.example sni=-",
+		"http://shop.example/host":      "record host=inner.example sni=-",
+		"https://shop.example/":         "tls host=shop.example sni=shop.example",
+		"https://shop.example/host":     "tls host=inner.example sni=inner.example",
+		"https://shop.example/host-sni": "tls host=inner.example sni=name.example",
+		"http://shop.example/other":     "other host=shop.example sni=-",
+	} {
+		if r := w.get(url); r.body != want {
+			t.Errorf("%s: %s %.100s, want %s", url, r.Status, r.body, want)
+		}
+	}
+	if r := w.get("http://shop.example/gone", "Accept", "application/json"); r.StatusCode != 530 {
+		t.Errorf("a name without a record: %s %s", r.Status, r.body)
+	}
+}

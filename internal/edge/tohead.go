@@ -40,7 +40,11 @@ const originEncodings = "Accept-Encoding: br, gzip\r\n"
 func (v *visit) requestHead() []byte {
 	b := http1.AppendRequestLine(v.buf[:0], []byte(v.method), v.target)
 	b = append(b, "Host: "...)
-	b = append(b, v.authority...)
+	if v.routing.HostHeader != "" {
+		b = append(b, v.routing.HostHeader...)
+	} else {
+		b = append(b, v.authority...)
+	}
 	b = append(b, "\r\n"...)
 	var forwarded, loops, te, ranged, encodings bool
 	for i := range v.head.Fields {

@@ -94,8 +94,9 @@ type request struct {
 	expect    bool   // the visitor waits for a 100 (Continue)
 	body      source
 
-	zone *zone
-	site *site
+	zone    *zone
+	site    *site
+	routing rules.Routing // by origin rules
 }
 
 // outcome is what became of a request, for log and record.
@@ -260,7 +261,7 @@ func isAddress(host []byte) bool {
 // ruled runs the zone's rules; a block is answered here.
 func (v *visit) ruled() bool {
 	set := &v.zone.rules
-	if len(set.Custom) == 0 && len(set.RateLimits) == 0 {
+	if len(set.Custom) == 0 && len(set.RateLimits) == 0 && len(set.Origin) == 0 {
 		return false
 	}
 	v.rule = rules.Request{
@@ -268,6 +269,7 @@ func (v *visit) ruled() bool {
 		HTTPS: v.conn.https, Version: []byte(v.proto.String()), Port: v.conn.local.Port(),
 		Ray: v.rayID[:16], Colo: v.rayID[17:], Headers: v.head,
 	}
+	v.routing = set.Route(&v.rule)
 	d := set.Evaluate(&v.rule, v.edge.limiter, v.began, v.bound.note)
 	if !d.Blocked() {
 		return false

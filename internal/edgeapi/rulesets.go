@@ -40,8 +40,35 @@ var rulePhases = []struct {
 	phase, name string
 	rules       func(rules.Set) []ruleJSON
 }{
+	{"http_request_origin", "origin rules", originRules},
 	{"http_request_firewall_custom", "custom rules", customRules},
 	{"http_ratelimit", "rate limits", rateLimits},
+}
+
+func originRules(s rules.Set) []ruleJSON {
+	var out []ruleJSON
+	for _, r := range s.Origin {
+		x := newRule(r.ID, r.Description, r.Expression.String(), string(rules.Route), r.Enabled, nil)
+		x.Parameters = map[string]any{}
+		if r.HostHeader != "" {
+			x.Parameters["host_header"] = r.HostHeader
+		}
+		if r.SNI != "" {
+			x.Parameters["sni"] = map[string]any{"value": r.SNI}
+		}
+		to := map[string]any{}
+		if r.Host != "" {
+			to["host"] = r.Host
+		}
+		if r.Port != 0 {
+			to["port"] = r.Port
+		}
+		if len(to) > 0 {
+			x.Parameters["origin"] = to
+		}
+		out = append(out, x)
+	}
+	return out
 }
 
 func customRules(s rules.Set) []ruleJSON {

@@ -44,6 +44,31 @@ custom:
 	return s.limit(r, limits, now, log)
 }
 
+// Route runs the origin rules over r. Of several that match, the last to change a
+// thing decides it.
+func (s *Set) Route(r *Request) Routing {
+	var out Routing
+	for i := range s.Origin {
+		rule := &s.Origin[i]
+		if !rule.Enabled || !rule.Expression.Match(r) {
+			continue
+		}
+		if rule.HostHeader != "" {
+			out.HostHeader = rule.HostHeader
+		}
+		if rule.SNI != "" {
+			out.SNI = rule.SNI
+		}
+		if rule.Host != "" {
+			out.Host = rule.Host
+		}
+		if rule.Port != 0 {
+			out.Port = rule.Port
+		}
+	}
+	return out
+}
+
 func (s *Set) limit(r *Request, limits *Limiter, now time.Time, log func(string, Action)) Decision {
 	for i := range s.RateLimits {
 		rule := &s.RateLimits[i]

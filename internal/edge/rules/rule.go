@@ -15,16 +15,17 @@ type Action string
 const (
 	Block Action = "block" // answer the visitor, never ask the origin
 	Log   Action = "log"   // record the match, go on
+	Route Action = "route" // change where the request is sent
 	Skip  Action = "skip"  // leave out what comes after: the rest of the custom rules, or phases
 )
 
 // ParseAction reads an action's name.
 func ParseAction(s string) (Action, error) {
 	switch a := Action(s); a {
-	case Block, Log, Skip:
+	case Block, Log, Route, Skip:
 		return a, nil
 	}
-	return "", fmt.Errorf("action %q: allowed are block, log, skip", s)
+	return "", fmt.Errorf("action %q: allowed are block, log, route, skip", s)
 }
 
 // Response is a block's own answer. A zero field means the default.
@@ -61,9 +62,27 @@ type RateLimit struct {
 	Response    *Response     // nil = the edge's own page, 429
 }
 
-// Set is a zone's rules in the order in which they run: custom rules, then
-// rate limits.
+// OriginRule changes where matching requests are sent. Zero fields change nothing.
+type OriginRule struct {
+	ID          string
+	Description string
+	Expression  Expression
+	Enabled     bool
+	Routing
+}
+
+// Routing is a change of where a request is sent.
+type Routing struct {
+	HostHeader string // Host, and server name unless SNI is given
+	SNI        string // server name
+	Host       string // name whose address is used instead of the record's
+	Port       uint16
+}
+
+// Set is a zone's rules in the order in which they run: origin rules, custom
+// rules, rate limits.
 type Set struct {
+	Origin     []OriginRule
 	Custom     []Rule
 	RateLimits []RateLimit
 }
