@@ -34,8 +34,8 @@ type List struct {
 // Bounds of a file. A list of allowed proxies has a few hundred entries; these
 // bounds leave room for block lists of single addresses.
 const (
-	MaxBytes   = 16 << 20
-	maxEntries = 500_000
+	MaxBytes   = 8 << 20
+	maxEntries = 200_000
 	maxUnread  = 100
 	maxText    = 120
 )

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/originward/originward"
 	"github.com/originward/originward/fact"
 	"github.com/originward/originward/internal/cdn"
 	"github.com/originward/originward/internal/escape"
@@ -183,12 +182,6 @@ func title(b []byte) string {
 		return ""
 	}
 	return escape.Line(strings.Join(strings.Fields(string(rest[:j])), " "), 200)
-}
-
-// silent reports that the edge took the request and sent nothing in time.
-func (s seen) silent() bool {
-	return s.failure != nil && s.failure.Phase == originward.PhaseFirstByte &&
-		(s.failure.Type == originward.HTTPResponseTimeout || s.failure.Type == originward.ConnectionReadTimeout)
 }
 
 // hostPort is a Host field: the port stands in it unless it is the scheme's own.
