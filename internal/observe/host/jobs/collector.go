@@ -37,7 +37,7 @@ func run(ctx context.Context, env *collect.Env) ([]originward.Evidence, []origin
 			break
 		}
 	}
-	jobs = append(jobs, running(ctx, env)...)
+	jobs = merge(append(jobs, running(ctx, env)...), configuredJobs(f))
 	jobs = replace(jobs, "certbot", certbot(f))
 	jobs = replace(jobs, "acme.sh", acmeSH(f))
 	jobs = replace(jobs, "ddclient", ddclient(f))
@@ -97,14 +97,7 @@ func running(ctx context.Context, env *collect.Env) []fact.Job {
 		if p.Foreign() && p.Container == "" {
 			continue
 		}
-		kind, ok := daemons[p.Name()]
-		if !ok {
-			kind, ok = daemons[p.Comm]
-		}
-		name := p.Name()
-		if !ok {
-			kind, name, ok = script(p)
-		}
+		kind, name, ok := daemon(p)
 		if ok && !slices.ContainsFunc(out, func(j fact.Job) bool { return j.Name == name }) {
 			out = append(out, fact.Job{Kind: kind, Name: escape.Line(name, 100), Place: fact.Place{Text: escape.Line("process "+p.String(), 100)}})
 		}
@@ -112,8 +105,21 @@ func running(ctx context.Context, env *collect.Env) []fact.Job {
 	return out
 }
 
-// script recognises interpreters that run an updater.
-func script(p procs.Process) (kind, name string, ok bool) {
+// daemon recognises updaters: by their program, by the title that they write
+// over it ("ddclient - sleeping for 290 seconds"), and as scripts of an
+// interpreter.
+func daemon(p procs.Process) (kind, name string, ok bool) {
+	titles := []string{p.Name(), p.Comm}
+	if len(p.Args) > 0 {
+		titles = append(titles, p.Args[0])
+	}
+	for _, t := range titles {
+		word, _, _ := cutSpace(t)
+		word = filepath.Base(word)
+		if k, found := daemons[word]; found {
+			return k, word, true
+		}
+	}
 	for i, a := range p.Args {
 		if i == 0 || i > 3 || strings.HasPrefix(a, "-") {
 			continue
@@ -128,6 +134,24 @@ func script(p procs.Process) (kind, name string, ok bool) {
 		}
 	}
 	return "", "", false
+}
+
+// merge adds configured updaters, or completes those that were found already.
+func merge(jobs, more []fact.Job) []fact.Job {
+	for _, m := range more {
+		i := slices.IndexFunc(jobs, func(j fact.Job) bool { return j.Name == m.Name })
+		if i < 0 {
+			jobs = append(jobs, m)
+			continue
+		}
+		if jobs[i].Target == "" {
+			jobs[i].Target = m.Target
+		}
+		if jobs[i].Place.File == "" {
+			jobs[i].Place = m.Place
+		}
+	}
+	return jobs
 }
 
 // replace puts what a tool's own files say in the place of its bare schedule.

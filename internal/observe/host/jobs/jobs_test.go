@@ -122,7 +122,7 @@ func TestDaemonsAndDDClient(t *testing.T) {
 ## ddclient-3.10.0
 atime=1795338005,host=home.shop.example,ip=203.0.113.9,mtime=1795338000,status=good home.shop.example
 atime=1795338005,host=b.shop.example,status=failed b.shop.example
-`, procs.Process{PID: 5, Comm: "ddclient - sleep"}, procs.Process{PID: 6, Exe: "/usr/bin/python3.11", Args: []string{"python3", "/opt/my-ddns.py"}},
+`, procs.Process{PID: 6, Exe: "/usr/bin/python3.11", Args: []string{"python3", "/opt/my-ddns.py"}},
 		procs.Process{PID: 7, Comm: "cloudflare-ddns", Exe: "/bin/ddns", Container: "0123456789ab", Net: fact.No},
 		procs.Process{PID: 8, Comm: "inadyn", Exe: "/usr/sbin/inadyn", Net: fact.No})
 	if _, ok := got["my-ddns.py"]; !ok {
@@ -133,6 +133,32 @@ atime=1795338005,host=b.shop.example,status=failed b.shop.example
 	}
 	if j := got["ddclient"]; j.OK != fact.No || j.Target != "b.shop.example" { // the later of two with one name
 		t.Errorf("%+v", j)
+	}
+}
+
+func TestConfiguredUpdater(t *testing.T) {
+	got := collectJobs(t, `-- /etc/ddclient.conf --
+# Configuration
+protocol=cloudflare, zone=shop.example, \\
+login=token, password=very.secret.value \\
+home.shop.example,www.shop.example
+-- /var/log/ddclient.log --
+2026-11-22 10:00:00 WARNING: could not connect to api.cloudflare.com
+2026-11-22 10:00:01 FAILED: updating home.shop.example
+`, procs.Process{PID: 5, Comm: "ddclient - slee", Exe: "/usr/bin/perl", Args: []string{"ddclient - sleeping for 290 seconds"}})
+	j := got["ddclient"]
+	if len(got) != 1 || j.OK != fact.No || len(j.Errors) != 2 || j.Target != "home.shop.example, www.shop.example" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestCertbotFirstIssue(t *testing.T) {
+	got := collectJobs(t, `-- /var/log/letsencrypt/letsencrypt.log --
+2026-11-22 00:00:09,100:INFO:certbot._internal.auth_handler:Challenge failed for domain shop.example
+2026-11-22 00:00:09,200:DEBUG:certbot:Some challenges have failed.
+`)
+	if j := got["certbot shop.example"]; j.OK != fact.No || len(j.Errors) != 2 {
+		t.Errorf("%+v", got)
 	}
 }
 
@@ -160,6 +186,8 @@ func FuzzJobs(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
+		ddclientHosts(s)
+		inadynHosts(s)
 		crontab("x", s, true, func(scheduled) {})
 		runOf("x", []byte(s), 1)
 		certbotRun("x", s, "a.example")

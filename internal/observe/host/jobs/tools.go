@@ -32,6 +32,14 @@ func certbot(f rootfs.FS) []fact.Job {
 			break
 		}
 	}
+	if len(jobs) == 0 && text != "" { // a first issue that failed leaves no lineage
+		o := certbotRun(log, text, "")
+		j := fact.Job{Kind: kindACME, Name: "certbot", Place: fact.Place{File: log}, Last: o.last, OK: o.ok, Errors: o.errors}
+		if m := certbotDomain.FindStringSubmatch(text); m != nil {
+			j.Target = escape.Line(m[1]+m[2]+m[3], 253)
+		}
+		jobs = append(jobs, j)
+	}
 	return jobs
 }
 
@@ -66,10 +74,10 @@ func certbotRun(file, text, name string) outcome {
 		if t, ok := moment(l); ok {
 			o.last = t.UTC()
 		}
-		if m := certbotFailed.FindStringSubmatch(l); m != nil {
+		if m := certbotFailed.FindStringSubmatch(l); m != nil && name != "" {
 			mine, other = mine || m[1] == name, other || m[1] != name
 		}
-		if m := certbotDomain.FindStringSubmatch(l); m != nil {
+		if m := certbotDomain.FindStringSubmatch(l); m != nil && name != "" {
 			d := m[1] + m[2] + m[3]
 			if d == name || strings.HasSuffix(d, "."+name) {
 				mine = true
