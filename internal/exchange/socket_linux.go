@@ -9,6 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// synWhole is how long the documented SYN schedule lasts at most: the kernel gave up
+// after 19.36 s. A connect timer beyond it is left to the kernel's own schedule.
+const synWhole = 20 * time.Second
+
 // control prepares a socket before it connects: the SYN schedule, and no early
 // choice of a local port, so that one egress address carries more than one
 // address's worth of ports.
@@ -16,7 +20,7 @@ func control(p Profile, t Target) func(network, address string, c syscall.RawCon
 	return func(_, _ string, c syscall.RawConn) error {
 		var err error
 		ctlErr := c.Control(func(fd uintptr) {
-			if p.SynCount > 0 {
+			if p.SynCount > 0 && p.Connect <= synWhole {
 				err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_SYNCNT, p.SynCount)
 			}
 			if err == nil && t.Source.IsValid() {
