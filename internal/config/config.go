@@ -22,6 +22,8 @@ type Config struct {
 	Tokens   []Token
 	APITLS   *tls.Certificate // nil = the API speaks plain HTTP
 	Zones    []Zone
+	// Files are all files that were read: this one, certificates, keys, tokens.
+	Files []string
 	// Warnings are oddities that do not keep the edge from serving.
 	Warnings []Problem
 }

@@ -22,6 +22,7 @@ func readSecondary(v value, path string) ([]byte, bool) {
 		return nil, false
 	}
 	defer f.Close()
+	v.r.files = append(v.r.files, path)
 	raw, err := io.ReadAll(io.LimitReader(f, maxFile))
 	if err != nil {
 		v.fail("cannot be read: " + plainPathError(err))

@@ -59,6 +59,7 @@ func (l Loader) Parse(path string, raw []byte) (*Config, error) {
 		return nil, r.problems
 	}
 	c.Warnings = r.warnings
+	c.Files = append([]string{r.file}, r.files...)
 	return c, nil
 }
 

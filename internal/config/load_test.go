@@ -92,6 +92,9 @@ func TestDocumentedExample(t *testing.T) {
 	if !reflect.DeepEqual(c.Egress, []netip.Addr{netip.MustParseAddr("173.245.48.10")}) {
 		t.Errorf("egress %v", c.Egress)
 	}
+	if len(c.Files) != 5 || c.Files[0] != path {
+		t.Errorf("files %v, want the configuration and four others", c.Files)
+	}
 	z := c.Zones[0]
 	if z.SSL != originward.SSLStrict || z.Certificate == nil || len(z.Records) != 1 || !z.Records[0].Proxied || len(z.Rules.Custom) != 1 || !z.Rules.Custom[0].Enabled {
 		t.Errorf("zone %+v", z)
@@ -267,6 +270,16 @@ func TestWarnings(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(c.Warnings) != 2 || !strings.Contains(c.Warnings[0].Error(), "8081") || !strings.Contains(c.Warnings[1].Error(), "443, 2053") {
+		t.Errorf("warnings %v", c.Warnings)
+	}
+}
+
+func TestCertificateForAnotherName(t *testing.T) {
+	c, err := Loader{}.Parse(filepath.Join(files(t), "edge.yaml"), []byte(head+"zones: [{name: other.example, certificate: {cert: shop.pem, key: shop.key}}]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0].Error(), "does not name other.example") || c.Warnings[0].Line != 2 {
 		t.Errorf("warnings %v", c.Warnings)
 	}
 }

@@ -17,6 +17,7 @@ type reader struct {
 	checkExpression func(string) error
 	problems        Problems
 	warnings        []Problem
+	files           []string // read beside the configuration itself
 	// aliases bounds how often anchors are followed: a small file must not unfold into
 	// a huge configuration.
 	aliases int

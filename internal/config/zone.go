@@ -43,11 +43,11 @@ func (v value) zone() (Zone, bool) {
 	}
 	z := Zone{Line: v.n.Line}
 	z.SSL = originward.SSLFull
-	var records, rules value
+	var records, rules, cert value
 	if !v.object(
 		key{"name", func(v value) { z.Name, _ = v.hostName(false) }},
 		key{"ssl", func(v value) { z.SSL = v.sslMode() }},
-		key{"certificate", func(v value) { z.Certificate = v.keyPair() }},
+		key{"certificate", func(v value) { cert = v; z.Certificate = v.keyPair() }},
 		key{"always_use_https", func(v value) { z.AlwaysUseHTTPS, _ = v.flag() }},
 		key{"min_tls_version", func(v value) {
 			s, _ := v.oneOf("1.0", "1.1", "1.2", "1.3")
@@ -68,6 +68,9 @@ func (v value) zone() (Zone, bool) {
 	if z.Name == "" {
 		v.problemOnce("the zone has no name", "name: shop.example")
 		return z, false
+	}
+	if c := z.Certificate; c != nil && c.Leaf != nil && c.Leaf.VerifyHostname(z.Name) != nil {
+		cert.warn(fmt.Sprintf("the certificate does not name %s, so browsers will refuse it there", z.Name), c.Leaf.DNSNames...)
 	}
 	if records.n != nil {
 		z.Records = records.records(z.Name)

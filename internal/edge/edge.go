@@ -126,6 +126,9 @@ func (e *Edge) Apply(cfg *config.Config) error {
 	for _, w := range cfg.Warnings {
 		e.log.Warn("configuration", "problem", w.Error())
 	}
+	if a, b := cfg.Listen, old.cfg.Listen; a.API != b.API || a.Dashboard != b.Dashboard {
+		e.log.Warn("the addresses of API and dashboard change with a restart only", "api", a.API, "dashboard", a.Dashboard)
+	}
 	e.log.Info("configuration in force", "file", cfg.File, "zones", len(cfg.Zones))
 	return nil
 }

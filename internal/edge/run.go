@@ -2,8 +2,10 @@ package edge
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -16,7 +18,7 @@ const (
 )
 
 // Run serves until ctx ends, then drains. SIGHUP, or a change of the configuration
-// file, loads it again; a file that cannot be used is reported and changes nothing.
+// file or of a certificate it names, loads it again; a file that cannot be used is reported and changes nothing.
 // The edge must have been made from a file (config.Config.File) to be reloaded.
 func Run(ctx context.Context, e *Edge) error {
 	if err := e.Start(); err != nil {
@@ -28,7 +30,7 @@ func Run(ctx context.Context, e *Edge) error {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	path := e.Config().File
-	last := stamp(path)
+	last := stamp(e.Config().Files)
 	for {
 		select {
 		case <-ctx.Done():
@@ -37,14 +39,15 @@ func Run(ctx context.Context, e *Edge) error {
 			return e.Shutdown(end)
 		case <-hup:
 		case <-tick.C:
-			now := stamp(path)
-			if now == last || now == (fileStamp{}) {
+			now := stamp(e.Config().Files)
+			if now == last {
 				continue
 			}
 			last = now
 		}
-		if path != "" {
-			e.Reload(path)
+		// A failure is logged, and tried again when a file changes again.
+		if path != "" && e.Reload(path) == nil {
+			last = stamp(e.Config().Files)
 		}
 	}
 }
@@ -62,16 +65,13 @@ func (e *Edge) Reload(path string) error {
 	return err
 }
 
-// fileStamp tells whether a file has changed.
-type fileStamp struct {
-	size int64
-	time time.Time
-}
-
-func stamp(path string) fileStamp {
-	info, err := os.Stat(path)
-	if err != nil {
-		return fileStamp{}
+// stamp tells whether one of some files has changed.
+func stamp(files []string) string {
+	var b strings.Builder
+	for _, f := range files {
+		if info, err := os.Stat(f); err == nil {
+			fmt.Fprintf(&b, "%s %d %d\n", f, info.Size(), info.ModTime().UnixNano())
+		}
 	}
-	return fileStamp{info.Size(), info.ModTime()}
+	return b.String()
 }

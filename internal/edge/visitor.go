@@ -94,6 +94,7 @@ func (c *visitor) handshake() (*tls.Conn, bool) {
 				"Content-Type: text/plain; charset=utf-8\r\nConnection: close\r\nContent-Length: 55\r\n\r\nThis port speaks TLS, and the request was plain HTTP.\r\n")
 			c.linger()
 		}
+		c.edge.log.Debug("TLS handshake with a visitor", "client", c.info.text, "error", err)
 		return nil, false
 	}
 	st := conn.ConnectionState()
