@@ -12,7 +12,7 @@ import (
 func judgeStaleAddress(v *View) []Verdict {
 	var out []Verdict
 	for _, o := range v.Origins {
-		if o.Published == fact.No || !o.Addr.IsValid() || placeholder(o.Addr) {
+		if o.Published == fact.No || !o.Addr.IsValid() || placeholder(o.Addr) || v.isFront(o.Addr) || v.IsEdge(o.Addr) {
 			continue
 		}
 		here := v.HostIs(o.Addr)

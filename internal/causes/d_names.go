@@ -157,7 +157,7 @@ func judgeLoop(v *View) []Verdict {
 	}
 	for _, it := range v.Live() {
 		for _, u := range it.Fact.Upstreams {
-			if u.Loop != fact.Yes || u.Site != "" && !v.siteIs(it.Fact, u.Site, 443) {
+			if !v.leadsToEdge(u) || u.Site != "" && !v.siteIs(it.Fact, u.Site, 443) {
 				continue
 			}
 			c := newCase("loop.proxy-resolves-to-cdn", originward.Subject{Host: v.Host, File: u.Place.File, Line: u.Place.Line, Name: u.Name}).Explains(keys...)
@@ -170,6 +170,12 @@ func judgeLoop(v *View) []Verdict {
 		}
 	}
 	return append(out, v.recordLoop()...)
+}
+
+// leadsToEdge reports whether an upstream's name means an edge: as the host
+// found, or because it means the very address at which the edge was visited.
+func (v *View) leadsToEdge(u fact.Upstream) bool {
+	return u.Loop == fact.Yes || slices.ContainsFunc(u.Resolved, func(a netip.Addr) bool { return v.isFront(a.Unmap()) })
 }
 
 // recordLoop judges records whose content is an edge's own address.

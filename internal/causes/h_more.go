@@ -134,7 +134,11 @@ func judgeNestedTimeouts(v *View) []Verdict {
 		c.v.Subject.File, c.v.Subject.Line = place.File, place.Line
 		c.Must("Does the site answer 504?", fails)
 		c.Ask("Did the origin's own proxy write it?", v.written(l), originward.RuledOut, originward.Likely)
-		c.Ask("Does the proxy's log say that it gave up waiting?", logged, originward.Likely, originward.Likely)
+		missing := originward.Likely
+		if cut.IsYes() {
+			missing = originward.Proved // the second of the cut tells as much
+		}
+		c.Ask("Does the proxy's log say that it gave up waiting?", logged, missing, missing)
 		c.Ask("Does the cut come at the second of one of its limits?", cut, originward.Possible, originward.Possible)
 		c.Ask("Is the backend alive?", v.slowBackend(l), originward.Possible, originward.Likely)
 		c.Says("a layer behind the edge cuts the request at its own limit", "The origin's proxy gives up before its backend answers"+because(cut)+"; raising that limit alone moves the cut to the next layer, the edge's 125 s last.")

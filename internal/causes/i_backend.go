@@ -250,7 +250,7 @@ func judgeWrongResolution(v *View) []Verdict {
 	for _, u := range v.upstreams() {
 		public := slices.ContainsFunc(u.up.Resolved, func(a netip.Addr) bool { return !private(a) && !v.HostIs(a).IsYes() })
 		failed := v.resolveFails(u.up)
-		if u.up.Loop == fact.Yes || !public && !failed.IsYes() || public && hasDot(u.up.Name) && u.up.Answers != fact.No {
+		if v.leadsToEdge(u.up) || !public && !failed.IsYes() || public && hasDot(u.up.Name) && u.up.Answers != fact.No {
 			continue
 		}
 		fails, keys := v.proxyFails(u.leg, 502, 504)

@@ -206,7 +206,7 @@ func (v *View) fdsUsed(l *Leg) Ans {
 	socks, by := v.SocketsOf(l)
 	for _, s := range socks {
 		if s.FDLimit > 0 && s.FDs > 0 {
-			full := uint64(s.FDs)*100 >= s.FDLimit*98 //nolint:gosec // positive
+			full := uint64(s.FDs)*100 >= s.FDLimit*98 || uint64(s.FDs)+1 >= s.FDLimit //nolint:gosec // positive
 			return when(full, s.Program+" holds "+itoa(s.FDs)+" of "+u64(s.FDLimit)+" descriptors", by...)
 		}
 	}

@@ -158,16 +158,20 @@ func (v *View) directCounts(l *Leg) bool {
 		return false
 	}
 	if len(l.Exact) > 0 {
-		return false // the edge's own word on this very leg is enough
+		// The edge's own word on this very leg is enough, unless all that it did
+		// was to use connections that had stood before.
+		used := !slices.ContainsFunc(l.Exact, func(h Hit) bool { return !h.Reused || !h.Good() })
+		return used && v.closedBehind(l)
 	}
-	good, bad := false, false
+	good, fresh, bad := false, false, false
 	for _, h := range l.Mapped {
 		good = good || h.Good() && h.Contact()
+		fresh = fresh || h.Good() && h.Contact() && !h.Reused
 		bad = bad || !h.Good() && legCode(h)
 	}
 	switch {
 	case good && !bad:
-		return v.othersWork(l)
+		return v.othersWork(l) || !fresh && v.closedBehind(l)
 	case bad:
 		return true
 	case len(v.Hits) > 0 && !l.Main:
@@ -179,6 +183,26 @@ func (v *View) directCounts(l *Leg) bool {
 	// Neither mode nor edge is known: https on 443 is the leg to judge by, and
 	// plain http only where nothing else works.
 	return l.Scheme == "https" || !v.sibling(l)
+}
+
+// closedBehind reports whether the host shows that new connections of the edge
+// would not be served either: its packet filter turns all of them away, or its
+// own requests fail as well.
+func (v *View) closedBehind(l *Leg) bool {
+	if g := v.Gate(l); g.Seen && g.CDN.AllBlocked() {
+		return true
+	}
+	failed := false
+	for _, x := range l.Local {
+		switch OutcomeOf(x.Fact) {
+		case "":
+		case OutOK:
+			return false
+		default:
+			failed = true
+		}
+	}
+	return failed
 }
 
 // othersWork reports whether another published address of the same port

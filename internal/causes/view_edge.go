@@ -139,6 +139,7 @@ func (v *View) addRuns(r fact.Item[fact.Repeat], byRay map[string][]int) {
 			By: []string{r.ID}, At: x.At, Scheme: v.firstScheme(), Status: x.Status, Code: x.Status, Fault: x.Fault, Phase: x.Phase,
 			Ray: x.Ray, Egress: x.Egress.Unmap(), Reused: x.Reused, MS: x.MS, Own: true,
 		}
+		v.likeAnswer(&h)
 		if pending {
 			h.Pending, h.Fault, h.Phase = true, "", "" // they are the visit's, not the origin's
 		} else if x.Fault != "" {
@@ -148,6 +149,25 @@ func (v *View) addRuns(r fact.Item[fact.Repeat], byRay map[string][]int) {
 			byRay[x.Ray] = append(byRay[x.Ray], len(v.Hits))
 		}
 		v.Hits = append(v.Hits, h)
+	}
+}
+
+// likeAnswer gives a visit of a series what is only told of the visit that was
+// looked at closely: who wrote an answer of this status, and its number.
+func (v *View) likeAnswer(h *Hit) {
+	if c := originward.CodeFor(h.Phase, h.Fault); h.Fault != "" && h.Phase != "" && c.Status == h.Status && c.Error != 0 {
+		h.Code = c.Error
+		return
+	}
+	for _, a := range v.answers {
+		if a.Fact.Status == h.Status && h.Status != 0 && a.Fact.Variant != fact.VariantNoCookie {
+			h.Made, h.Cached = a.Fact.EdgeMade, a.Fact.Cache == "HIT" || a.Fact.Cache == "STALE"
+			if a.Fact.Error != 0 {
+				h.Code = a.Fact.Error
+			}
+			h.Loop = h.Loop || a.Fact.RedirLoop == fact.Yes
+			return
+		}
 	}
 }
 
@@ -208,6 +228,9 @@ func (h *Hit) join(id string, x fact.EdgeExchange) {
 	h.By = addIDs(h.By, []string{id})
 	h.Origin, h.Name, h.Egress, h.Reused, h.Errno, h.Rule = unmap(x.Origin), x.Name, x.Egress.Unmap(), x.Reused, x.Errno, x.Rule
 	h.To = originScheme(x)
+	if x.Error != 0 {
+		h.Code = x.Error
+	}
 	if h.Phase == "" {
 		h.Phase = x.Phase
 	}
