@@ -9,6 +9,10 @@ import (
 // observeEdge visits the site through its edge, and asks the edge for its own
 // record of these visits where its API is at hand.
 func (a *Ask) observeEdge(ctx context.Context, g *gathered) {
+	g.add(viaedge.Observe(ctx, a.edgeAsk()))
+}
+
+func (a *Ask) edgeAsk() viaedge.Ask {
 	ask := viaedge.Ask{
 		Host: a.Site.Host, Path: a.Site.Path, Scheme: a.Site.Scheme, Port: a.Site.Port,
 		Servers: a.servers(), Patient: a.Patient, Now: a.Now,
@@ -19,5 +23,5 @@ func (a *Ask) observeEdge(ctx context.Context, g *gathered) {
 	if a.CDNAPI != "" {
 		ask.API = &viaedge.API{Base: a.CDNAPI, Token: a.CDNToken}
 	}
-	g.add(viaedge.Observe(ctx, ask))
+	return ask
 }

@@ -150,8 +150,12 @@ func (a *Ask) servers() []dnsask.Server {
 }
 
 func (a *Ask) observeOutside(ctx context.Context, g *gathered, k known) {
-	g.add(outside.Observe(ctx, outside.Ask{
+	g.add(outside.Observe(ctx, a.outsideAsk(k)))
+}
+
+func (a *Ask) outsideAsk(k known) outside.Ask {
+	return outside.Ask{
 		Host: a.Site.Host, Path: a.Site.Path, Scheme: a.Site.Scheme, Port: a.Site.Port,
 		Origins: k.origins, Servers: a.servers(), Edges: k.edges, Trust: a.trust(), Patient: a.Patient, Now: a.Now,
-	}))
+	}
 }
