@@ -24,7 +24,8 @@ func (s *Stage) apiURL() string {
 
 // edgeConfig is the configuration of the world's edge. Its timers are those of
 // an impatient edge, so that silence is answered in seconds: the code does not
-// depend on how long it waited.
+// depend on how long it waited. Where the documented ones are asked for, it is
+// the diagnosis that does not wait.
 func (s *Stage) edgeConfig() map[string]any {
 	w := s.World
 	mode := w.SSL
@@ -43,6 +44,10 @@ func (s *Stage) edgeConfig() map[string]any {
 	for _, a := range Egress {
 		egress = append(egress, a.String())
 	}
+	timers := map[string]any{"connect": "2s", "tls": "3s", "resolve": "2s", "ack": "2500ms", "read": "3500ms", "write": "3s", "idle": "900s"}
+	if s.documented {
+		timers = map[string]any{"connect": "19s", "ack": "90s", "read": "125s", "write": "30s", "idle": "900s"}
+	}
 	front := func(port uint16) string { return netip.AddrPortFrom(EdgeFront, port).String() }
 	return map[string]any{
 		"listen": map[string]any{
@@ -51,7 +56,7 @@ func (s *Stage) edgeConfig() map[string]any {
 			"api":   front(8520),
 		},
 		"colo": "LAB", "egress": egress, "data": filepath.Join(s.Dir, "edge"),
-		"timers":     map[string]any{"connect": "2s", "tls": "3s", "resolve": "2s", "ack": "2500ms", "read": "3500ms", "write": "3s", "idle": "900s"},
+		"timers":     timers,
 		"trust":      map[string]any{"roots": []string{s.caFile()}},
 		"resolver":   netip.AddrPortFrom(Resolver, 53).String(),
 		"api_tokens": []map[string]any{{"name": "lab", "file": s.tokenFile()}},
@@ -92,6 +97,15 @@ func (s *Stage) startEdge(ctx context.Context) error {
 		return fmt.Errorf("%w: %s", err, strings.TrimSpace(string(text)))
 	}
 	return nil
+}
+
+// restartEdge starts the edge anew, without the connections that it kept.
+func (s *Stage) restartEdge(ctx context.Context) error {
+	if err := s.edge.Process.Kill(); err != nil {
+		return err
+	}
+	s.Edge.forget(s.edge)
+	return s.startEdge(ctx)
 }
 
 func (s *Stage) edgeLog() string { return filepath.Join(s.Dir, "edge.log") }

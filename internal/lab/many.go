@@ -6,11 +6,17 @@ import (
 	"sync"
 )
 
+// Options say how a world is built.
+type Options struct {
+	Exe        string // binary that plays edge, prober and collector; empty = this program
+	Documented bool   // the edge waits as long as documented, not just seconds
+}
+
 // Many says how several worlds are run.
 type Many struct {
-	Jobs  int    // worlds that stand at a time; 0 = 1
-	Exe   string // binary to run; empty = this program
-	Quick bool   // leave out slow worlds
+	Options
+	Jobs  int  // worlds that stand at a time; 0 = 1
+	Quick bool // leave out slow worlds
 }
 
 // RunAll runs worlds, several at a time, and gives each result as it comes. A
@@ -54,5 +60,5 @@ func (m Many) one(ctx context.Context, w *World) Result {
 	case m.Quick && w.Slow:
 		return Result{World: w, Skipped: "takes minutes"}
 	}
-	return Run(ctx, w, m.Exe)
+	return Run(ctx, w, m.Options)
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -212,6 +213,12 @@ func (n *Node) Background(cmd *exec.Cmd) error {
 	}
 	n.bg = append(n.bg, cmd)
 	return nil
+}
+
+// forget waits for the end of a background command that was ended.
+func (n *Node) forget(cmd *exec.Cmd) {
+	_ = cmd.Wait()
+	n.bg = slices.DeleteFunc(n.bg, func(c *exec.Cmd) bool { return c == cmd })
 }
 
 // Write writes a file on the node, with its directories.

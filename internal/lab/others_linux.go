@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/netip"
@@ -64,6 +65,7 @@ func (s *Stage) serveTLS(n *Node, at netip.AddrPort, name string) error {
 	}
 	srv := &http.Server{
 		Handler:   http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "a stranger's page") }),
+		ErrorLog:  log.New(io.Discard, "", 0), // what edges do to a stranger is not this program's to tell
 		TLSConfig: &tls.Config{Certificates: []tls.Certificate{pair}},
 	}
 	s.closers = append(s.closers, srv)

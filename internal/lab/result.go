@@ -8,14 +8,15 @@ import (
 
 // Result is the outcome of running one world.
 type Result struct {
-	World   *World
-	Skipped string // what this machine lacks; the world was not run
-	Code    int    // status the edge answered while broken
-	Found   []originward.CauseID
-	Wrong   []string // everything that was not as expected; empty = the world holds
-	Took    time.Duration
-	Broken  *originward.Diagnosis // of the broken world, with every vantage
-	Bundle  []byte                // its evidence, as diagnose saved it
+	World      *World
+	Skipped    string // what this machine lacks; the world was not run
+	Documented bool   // the edge waited as long as documented
+	Code       int    // status the edge answered while broken
+	Found      []originward.CauseID
+	Wrong      []string // everything that was not as expected; empty = the world holds
+	Took       time.Duration
+	Broken     *originward.Diagnosis // of the broken world, with every vantage
+	Bundle     []byte                // its evidence, as diagnose saved it
 }
 
 // OK reports whether the world was run and held.

@@ -50,6 +50,8 @@ type Stage struct {
 	CA     *Authority // publicly trusted in this world
 	Sub    *Authority // intermediate under CA
 
+	documented bool // the edge's timers are the documented ones
+
 	dns     *dnsServer
 	edge    *exec.Cmd
 	more    []*Node     // machines beside the four
@@ -57,14 +59,20 @@ type Stage struct {
 	held    []net.Conn  // connections that a step keeps open
 }
 
-// Up builds the world's topology, its origin in health, its DNS and its edge.
-// exe is the binary to run; empty = this program.
-func Up(ctx context.Context, w *World, exe string) (s *Stage, err error) {
+// Up builds a world with an impatient edge. exe is the binary to run; empty =
+// this program.
+func Up(ctx context.Context, w *World, exe string) (*Stage, error) {
+	return UpWith(ctx, w, Options{Exe: exe})
+}
+
+// UpWith builds the world's topology, its origin in health, its DNS and its
+// edge.
+func UpWith(ctx context.Context, w *World, o Options) (s *Stage, err error) {
 	dir, err := os.MkdirTemp("", "originward-lab-")
 	if err != nil {
 		return nil, err
 	}
-	s = &Stage{World: w, Dir: dir, Exe: exe}
+	s = &Stage{World: w, Dir: dir, Exe: o.Exe, documented: o.Documented}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Down())

@@ -41,6 +41,10 @@ type World struct {
 	// machine's file system and processes, as a test bench's origin would.
 	Shared bool
 
+	// Cold worlds are broken for new connections only: the edge is restarted
+	// after Break, so that it holds none from before.
+	Cold bool
+
 	// Slow worlds need minutes or much memory: they are left out of short runs.
 	Slow bool
 
