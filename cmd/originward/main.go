@@ -1,9 +1,3 @@
-// Originward keeps an edge network and its origin servers on speaking terms:
-// it is an edge, and it says why any edge cannot reach an origin.
-//
-// One file a command: its options, and a run function that takes them.
-package main
-
 // An edge in mode full takes any certificate, and what a strict one refuses has
 // to be read before it can be named; the standard library would refuse these
 // before either.
@@ -11,6 +5,12 @@ package main
 //go:debug tlssha1=1
 //go:debug rsa1024min=0
 //go:debug x509negativeserial=1
+
+// Originward keeps an edge network and its origin servers on speaking terms:
+// it is an edge, and it says why any edge cannot reach an origin.
+//
+// One file a command: its options, and a run function that takes them.
+package main
 
 import (
 	"context"
