@@ -183,7 +183,7 @@ func limitCode(m fact.Limit) int {
 // an edge as one client.
 func judgeServerThrottle(v *View) []Verdict {
 	out := v.limitVerdicts("ban.server-throttle", v.peerLimits(false),
-		"the web server limits connections per client, and an edge is one client to it", 503, 520, 521, 403, 429)
+		"the web server limits connections per client, and an edge is one client to it", 503, 520, 521, 525, 403, 429)
 	return append(out, v.packetThrottle()...)
 }
 

@@ -102,6 +102,7 @@ func judgeClose(v *View) []Verdict {
 		}
 		c.Ask("Does the server close on purpose?", v.closedOnPurpose(l), originward.Possible, unseen)
 		c.Apart("Is no other protocol expected on the port?", v.noProxyProtocol(l))
+		c.Apart("Is it the port that the edge should use?", v.rightPort(l))
 		c.Says("the origin closes without a response", l.String()+" takes the request and closes the connection without a byte"+because(v.closedOnPurpose(l))+".")
 		f := fix("Correct the rule or the default server that closes; let the CDN's requests through.",
 			edit(place, "answer instead of closing, or narrow the condition"), v.reloadServing(l))
@@ -109,6 +110,33 @@ func judgeClose(v *View) []Verdict {
 		out = append(out, c.Fix(f).Done())
 	}
 	return out
+}
+
+// rightPort answers whether the edge rightly uses plain http: not where the
+// origin's https is in order and only the mode leads past it.
+func (v *View) rightPort(l *Leg) Ans {
+	if l.Scheme != "http" {
+		return Yes("it is the https port")
+	}
+	_, https := v.schemeLegs(l.Origin)
+	if https == nil || !directWorks(https).IsYes() && !localWorks(https).IsYes() {
+		return Yes("the origin has no https that answers")
+	}
+	a := v.Mode.HTTPS
+	if a.IsNo() {
+		return No("the origin's https answers, and the mode leads past it", a.By...)
+	}
+	return a
+}
+
+// localWorks answers whether a request on the host itself is answered.
+func localWorks(l *Leg) Ans {
+	for _, x := range l.Local {
+		if OutcomeOf(x.Fact) == OutOK {
+			return Yes("on the host itself "+x.Fact.Target.String()+" answers", x.ID)
+		}
+	}
+	return Unseen(lookLocal)
 }
 
 // modeLow reports whether the leg is plain http because the mode is low, while

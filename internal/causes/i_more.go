@@ -19,7 +19,7 @@ func judgeWedged(v *View) []Verdict {
 		if !frozen.IsYes() && !hang.IsYes() {
 			continue
 		}
-		fails, keys := v.Fails(l, 504, 502, 521, 522, 524, 520)
+		fails, keys := v.Fails(l, 504, 502, 521, 522, 524, 525, 520)
 		c := newCase("backend.proxy-wedged", l.Subject()).Explains(keys...)
 		socks, _ := v.SocketsOf(l)
 		c.v.Subject.Unit = firstOf(socks[0].Unit, socks[0].Program)

@@ -125,7 +125,7 @@ func (v *View) gateOpen(l *Leg) Ans {
 
 // workerCodes are the codes of a server without a free worker. 521 is not
 // among them: a server that is there does not refuse.
-var workerCodes = []int{500, 502, 503, 504, 520, 522, 524}
+var workerCodes = []int{500, 502, 503, 504, 520, 522, 524, 525}
 
 func judgeWorkers(v *View) []Verdict {
 	return v.capacity("capacity.workers-exhausted", workerCodes, func(l *Leg, c *Case) bool {
@@ -179,7 +179,7 @@ func (v *View) workerSetting(program string) fact.Place {
 }
 
 func judgeFDLimit(v *View) []Verdict {
-	return v.capacity("capacity.fd-limit", []int{500, 502, 503, 520, 522, 524}, func(l *Leg, c *Case) bool {
+	return v.capacity("capacity.fd-limit", []int{500, 502, 503, 520, 522, 524, 525}, func(l *Leg, c *Case) bool {
 		logged := v.Logged("the server's log", nil, fact.LogTooManyFiles)
 		near := v.fdsUsed(l)
 		if !logged.IsYes() && !near.IsYes() {

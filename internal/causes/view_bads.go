@@ -192,6 +192,11 @@ func (v *View) closedBehind(l *Leg) bool {
 	if g := v.Gate(l); g.Seen && g.CDN.AllBlocked() {
 		return true
 	}
+	for _, x := range l.Direct {
+		if x.Fact.Fault != nil && originward.PhaseConnect.Before(x.Fact.Fault.Phase) && OutcomeOf(x.Fact) != "" {
+			return true // who keeps strangers out does it at connect
+		}
+	}
 	failed := false
 	for _, x := range l.Local {
 		switch OutcomeOf(x.Fact) {
