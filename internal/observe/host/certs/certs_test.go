@@ -21,6 +21,7 @@ import (
 
 	"github.com/originward/originward/fact"
 	"github.com/originward/originward/internal/observe/host/collect"
+	"github.com/originward/originward/internal/observe/host/hosttest"
 	"github.com/originward/originward/internal/observe/host/procs"
 	"github.com/originward/originward/internal/observe/host/rootfs"
 	"github.com/originward/originward/internal/observe/host/webconfig"
@@ -109,12 +110,7 @@ func TestServedAgainstFile(t *testing.T) {
 		write(t, filepath.Join(dir, n+".pem"), c)
 		write(t, filepath.Join(dir, n+".key"), k)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	l.Close()
+	port := hosttest.Port(t)
 	conf := fmt.Sprintf(`pid own.pid;
 worker_processes 1;
 error_log error.log;

@@ -138,6 +138,9 @@ func (f file) request(line []byte) (accessLine, bool) {
 }
 
 func (f file) line(at time.Time, line []byte, t *tally) {
+	if f.program == "haproxy" {
+		haproxyLine(f.name, at, string(line), t)
+	}
 	if f.access {
 		if a, ok := f.request(line); ok {
 			for _, kind := range a.kinds() {
@@ -149,7 +152,9 @@ func (f file) line(at time.Time, line []byte, t *tally) {
 	}
 	program := f.program
 	if program == "syslog" {
-		program = syslogProgram(string(line))
+		if program = syslogProgram(string(line)); program == "haproxy" {
+			haproxyLine(f.name, at, string(line), t)
+		}
 	}
 	if program == "kernel" {
 		kernelLine(f.name, at, string(line), t, nil)

@@ -104,3 +104,22 @@ func TestRotated(t *testing.T) {
 		}
 	}
 }
+
+func TestHAProxyEnds(t *testing.T) {
+	for line, want := range map[string]string{
+		`127.0.0.1:33464 [22/Nov/2026:12:47:14.621] web dead/d1 0/0/-1/-1/3019 503 217 - - SC-- 1/1/0/0/3 0/0 "GET /dead HTTP/1.1"`:                            fact.LogUpstreamRefused + " dead/d1",
+		`Nov 22 12:47:18 host haproxy[1]: 10.0.0.1:33466 [22/Nov/2026:12:47:17.642] web slow/s1 0/0/0/-1/1001 504 198 - - sH-- 1/1/0/0/0 0/0 "GET / HTTP/1.1"`: fact.LogUpstreamTimeout + " slow/s1",
+		`10.0.0.1:33466 [22/Nov/2026:12:47:17.642] web app/a1 0/0/0/1/1 200 198 - - ---- 1/1/0/0/0 0/0 "GET / HTTP/1.1"`:                                       "",
+		`10.0.0.1:33466 [22/Nov/2026:12:47:17.642] tcp back/t1 1/-1/1001 0 SC 1/1/0/0/3 0/0`:                                                                   fact.LogUpstreamRefused + " back/t1",
+		`10.0.0.1:33466 [22/Nov/2026:12:47:17.642] web/2: SSL handshake failure`:                                                                               "",
+	} {
+		m, ok := haproxyEnd(line)
+		got := ""
+		if ok {
+			got = m.kind + " " + m.target
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", line, got, want)
+		}
+	}
+}

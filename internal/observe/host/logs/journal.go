@@ -76,6 +76,9 @@ func journalEntry(raw []byte, w Window, t *tally, ours func(netip.Addr) bool) bo
 	if e.Transport == "audit" {
 		program = "audit"
 	}
+	if program == "haproxy" {
+		haproxyLine("journal", at, text, t)
+	}
 	if m, ok := classify(program, text); ok {
 		t.add("journal", program, at, m, "", text)
 	}

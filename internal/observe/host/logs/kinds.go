@@ -48,7 +48,7 @@ var rules = []rule{
 	row("nginx", fact.LogUpstreamClosed, `upstream prematurely closed connection`+upstream),
 	row("nginx", fact.LogUpstreamClosed, `recv\(\) failed \((?P<errno>104):.*while reading response header from upstream`+upstream),
 	row("nginx", fact.LogHeaderTooBig, `client sent too (?:long|large|big) (?:header|request header|URI)`),
-	row("nginx", fact.LogProxyProtocol, `broken header:.*while reading PROXY protocol`),
+	row("nginx", fact.LogProxyProtocol, `while reading PROXY protocol`),
 	row("nginx", fact.LogLimited, `limiting (?:requests|connections|connections by zone)`),
 	row("nginx", fact.LogDenied, `access forbidden by rule`),
 	row("nginx", fact.LogPlainToTLS, `client sent plain HTTP request to HTTPS port`),

@@ -234,21 +234,33 @@ func (c clock) syslog(b []byte) (stamp, bool) {
 	return stamp{t, false}, true
 }
 
-// inside finds "[22/Nov/2026:10:00:00 +0000]" anywhere in a line, as access
-// logs have it.
+// inside finds a time anywhere in the beginning of a line, as access logs have
+// it: [22/Nov/2026:10:00:00 +0000], with or without brackets, RFC 3339, and
+// seconds with a fraction since 1970.
 func (c clock) inside(b []byte) (stamp, bool) {
-	for i := 0; ; {
-		j := bytes.IndexByte(b[i:], '[')
-		if j < 0 {
-			return stamp{}, false
+	for i := range b {
+		if i > 0 && (b[i-1] >= '0' && b[i-1] <= '9' || b[i-1] == '.') {
+			continue // inside a number
 		}
-		i += j + 1
-		if len(b)-i >= 20 && b[i+2] == '/' && b[i+6] == '/' {
-			if s, ok := c.bracket(b[i:]); ok {
+		rest := b[i:]
+		switch {
+		case len(rest) < 14:
+			return stamp{}, false
+		case rest[2] == '/' && rest[6] == '/':
+			if s, ok := c.bracket(rest); ok {
+				return s, true
+			}
+		case rest[4] == '-' && rest[7] == '-' && (rest[10] == 'T' || rest[10] == ' ') && rest[13] == ':':
+			if s, ok := c.numeric(rest); ok {
+				return s, true
+			}
+		case rest[0] == '1' && rest[10] == '.':
+			if s, ok := epoch(rest); ok {
 				return s, true
 			}
 		}
 	}
+	return stamp{}, false
 }
 
 var timeKeys = [][]byte{

@@ -33,6 +33,10 @@ func TestStamp(t *testing.T) {
 		`{"time":"2026-11-22T09:00:05Z","ray":"x"}`,
 		`{"a":1,"time_local":"22/Nov/2026:10:00:05 +0100"}`,
 		`1795338005.123 x`,
+		`104.16.1.1|2026-11-22T10:00:05+01:00|502|GET /`,
+		`104.16.1.1 22/Nov/2026:09:00:05 +0000 200`,
+		`104.16.1.1 - 1795338005.123 "GET /" 200`,
+		`2400:cb00::1 2026-11-22 10:00:05 GET / 200`,
 	} {
 		s, ok := c.stamp([]byte(line))
 		if !ok || !s.t.Equal(want) {
@@ -40,7 +44,7 @@ func TestStamp(t *testing.T) {
 		}
 	}
 	for _, line := range []string{
-		"", "   at Object.<anonymous>", "\tstack", "[error] nothing", "2026/13/22 10:00:05 x", "Novel approach", "\xff\xfe\x00", "{}", "99999 x", "[Sun Nov 22 1", "2026/11/22",
+		"", "   at Object.<anonymous>", "\tstack", "[error] nothing", "2026/13/22 10:00:05 x", "Novel approach", "\xff\xfe\x00", "{}", "99999 x", "[Sun Nov 22 1", "2026/11/22", `10.0.0.1 - "GET /17953380051.123" 200`,
 	} {
 		if s, ok := c.stamp([]byte(line)); ok {
 			t.Errorf("%q has a time: %v", line, s.t)

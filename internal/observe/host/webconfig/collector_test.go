@@ -16,6 +16,7 @@ import (
 
 	"github.com/originward/originward/fact"
 	"github.com/originward/originward/internal/observe/host/collect"
+	"github.com/originward/originward/internal/observe/host/hosttest"
 	"github.com/originward/originward/internal/observe/host/procs"
 )
 
@@ -70,18 +71,8 @@ func startNginx(t *testing.T, conf string, port int) (dir string, stop func()) {
 	}
 }
 
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
 func TestRunningNginx(t *testing.T) {
-	port, dead := freePort(t), freePort(t)
+	port, dead := hosttest.Port(t), hosttest.Port(t)
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(204) }))
 	t.Cleanup(backend.Close)
 	tls := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {}))
