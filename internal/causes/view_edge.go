@@ -136,7 +136,7 @@ func (v *View) addRuns(r fact.Item[fact.Repeat], byRay map[string][]int) {
 			continue
 		}
 		h := Hit{
-			By: []string{r.ID}, At: x.At, Scheme: v.firstScheme(), Status: x.Status, Code: x.Status, Fault: x.Fault, Phase: x.Phase,
+			By: []string{r.ID}, At: x.At, Scheme: v.firstScheme(), Port: r.Fact.Target.Port(), Status: x.Status, Code: x.Status, Fault: x.Fault, Phase: x.Phase,
 			Ray: x.Ray, Egress: x.Egress.Unmap(), Reused: x.Reused, MS: x.MS, Own: true,
 		}
 		v.likeAnswer(&h)

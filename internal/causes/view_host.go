@@ -137,9 +137,20 @@ func (v *View) SocketsOf(l *Leg) ([]fact.Socket, []string) {
 	return v.Sockets(func(s fact.Socket) bool { return v.serves(s, l) })
 }
 
-// OnPort are the sockets on the leg's port that do not serve it.
+// OnPort are the sockets on the leg's port that do not serve it. An edge on the
+// same machine, at an address of its own, is not the origin's server.
 func (v *View) OnPort(l *Leg) ([]fact.Socket, []string) {
-	return v.Sockets(func(s fact.Socket) bool { return s.Port == l.Port && !v.serves(s, l) })
+	return v.Sockets(func(s fact.Socket) bool { return s.Port == l.Port && !v.serves(s, l) && !v.edgeSocket(s) })
+}
+
+// edgeSocket reports whether a socket is the one at which the edge was visited.
+func (v *View) edgeSocket(s fact.Socket) bool {
+	for _, a := range v.answers {
+		if t := a.Fact.Target; t.Port() == s.Port && t.Addr().Unmap() == s.Addr.Unmap() {
+			return true
+		}
+	}
+	return false
 }
 
 // Service is one service with the evidence it stands in.
