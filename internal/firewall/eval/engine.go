@@ -55,6 +55,8 @@ type engine struct {
 	dynsets  map[any]uint64
 	fibs     map[fib.Query][]fib.Part
 	steps    int
+	// flip runs the old xtables after nf_tables where they stand at the same priority, instead of before.
+	flip bool
 }
 
 // Limit is something this evaluation could not model; Hides is true when it may change a verdict.
@@ -104,6 +106,7 @@ type Outcome struct {
 	Layers int
 	// Width is 32 or 128.
 	Width int
+	run   *engine
 	env   env
 }
 
@@ -165,6 +168,6 @@ func (e *engine) record(s *state, end End, with string, pl Place) {
 	}
 	e.outcomes = append(e.outcomes, Outcome{
 		Set: s.a, Ports: s.p, End: end, With: with, Tags: s.tags, Place: pl, Hook: hook, Reply: s.env.reply && end != EndAccept,
-		Layers: len(e.layers), Width: e.width, env: s.env,
+		Layers: len(e.layers), Width: e.width, run: e, env: s.env,
 	})
 }

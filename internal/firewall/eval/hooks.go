@@ -54,6 +54,9 @@ func (e *engine) stations(hook ruleset.Hook, dev string) []station {
 	// Of two chains at the same priority the one registered later runs first (nf_hook_entries_grow).
 	slices.Reverse(out)
 	slices.Reverse(nats)
+	if e.flip {
+		legacyLast(out, nats)
+	}
 	if e.conntrackOn() && (hook == ruleset.Prerouting || hook == ruleset.Output) {
 		out = append(out, station{prio: prioConntrack, what: atConntrack})
 	}
@@ -69,6 +72,19 @@ func (e *engine) stations(hook ruleset.Hook, dev string) []station {
 	}
 	slices.SortStableFunc(out, func(a, b station) int { return comparePrio(a.prio, b.prio) })
 	return out
+}
+
+// legacyLast moves legacy chains behind those of nf_tables; the sort by priority that follows is stable.
+func legacyLast(out []station, nats []*ruleset.Chain) {
+	slices.SortStableFunc(out, func(a, b station) int { return legacyRank(a.chain) - legacyRank(b.chain) })
+	slices.SortStableFunc(nats, func(a, b *ruleset.Chain) int { return legacyRank(a) - legacyRank(b) })
+}
+
+func legacyRank(c *ruleset.Chain) int {
+	if c.Table.Legacy {
+		return 1
+	}
+	return 0
 }
 
 func comparePrio(a, b int32) int {

@@ -9,7 +9,23 @@ import (
 
 // Run evaluates one question over the whole address space.
 func (h *Host) Run(q Query) *Result {
-	e := &engine{h: h, q: q, width: q.Width, fam: ruleset.IP, dynsets: map[any]uint64{}, fibs: map[fib.Query][]fib.Part{}}
+	res := h.run(q, false)
+	if !h.unordered(res.engine.fam) {
+		return res
+	}
+	// Chains of the old xtables and of nf_tables stand at the same priority. Which was registered first cannot be read,
+	// so both orders are possible.
+	other := h.run(q, true)
+	for i := range other.Outcomes {
+		o := &other.Outcomes[i]
+		o.Tags = addTag(o.Tags, Tag{TagExternal, "hook order", "legacy iptables and nf_tables chains at the same priority run in the order they were registered, which cannot be read"})
+	}
+	res.Outcomes = append(res.Outcomes, other.Outcomes...)
+	return res
+}
+
+func (h *Host) run(q Query, flip bool) *Result {
+	e := &engine{h: h, q: q, width: q.Width, fam: ruleset.IP, dynsets: map[any]uint64{}, fibs: map[fib.Query][]fib.Part{}, flip: flip}
 	if q.Width == 128 {
 		e.fam = ruleset.IP6
 	}
@@ -24,6 +40,32 @@ func (h *Host) Run(q Query) *Result {
 	res.engine = e
 	res.Outcomes, res.Limits = e.outcomes, e.limits
 	return res
+}
+
+// unordered reports whether legacy and nf_tables chains that both can refuse stand at the same priority of a hook.
+func (h *Host) unordered(fam ruleset.Family) bool {
+	type at struct {
+		hook ruleset.Hook
+		prio int32
+		nat  bool
+	}
+	old := map[at]bool{}
+	each := func(legacy bool, f func(at)) {
+		for _, t := range h.Rules.Tables {
+			if t.Legacy != legacy || t.Dormant || t.Family != fam && t.Family != ruleset.INET {
+				continue
+			}
+			for _, c := range t.Chains {
+				if c.Base != nil && (len(c.Rules) > 0 || c.Base.Drop) {
+					f(at{c.Base.Hook, c.Base.Priority, c.Base.Type == "nat"})
+				}
+			}
+		}
+	}
+	each(true, func(a at) { old[a] = true })
+	found := false
+	each(false, func(a at) { found = found || old[a] })
+	return found
 }
 
 // early tags packets that a program outside netfilter may take first.

@@ -63,7 +63,7 @@ func (l *layer) find(a interval.U128) (passed, bool) {
 // Path returns the way of an address to an outcome: every base chain it passed, and the jumps to the last rule.
 func (r *Result) Path(o *Outcome, a interval.U128) []Station {
 	var out []Station
-	for _, l := range r.engine.layers[:min(o.Layers, len(r.engine.layers))] {
+	for _, l := range o.run.layers[:min(o.Layers, len(o.run.layers))] {
 		if p, ok := l.find(a); ok {
 			v := "accept"
 			if p.nat != nil && p.nat.rule == p.Rule {
@@ -123,7 +123,7 @@ func (o *Outcome) Redirect() (rule *ruleset.Rule, kind string, to interval.U128,
 // deciding splits accepted sources by the rule that accepted them, looking at the input or forward chains first, for
 // those are what an administrator calls the firewall.
 func (r *Result) deciding(o *Outcome) []Outcome {
-	layers := r.engine.layers[:min(o.Layers, len(r.engine.layers))]
+	layers := o.run.layers[:min(o.Layers, len(o.run.layers))]
 	main := pick(layers, func(l *layer) bool {
 		return !l.reply && (l.hook == ruleset.Input || l.hook == ruleset.Forward) && l.chain.Base.Type != "nat"
 	})
