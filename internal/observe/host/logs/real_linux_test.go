@@ -363,3 +363,81 @@ backend closing
 	b.kinds([]file{{name: "out.log", program: "haproxy", access: true}},
 		fact.LogUpstreamRefused, fact.LogUpstreamTimeout, fact.LogUpstreamClosed, fact.LogTLSHandshake, fact.LogProxyProtocol, fact.LogStatus)
 }
+
+func TestRealLighttpd(t *testing.T) {
+	b := newBox(t, "lighttpd")
+	b.write("own.conf", `server.modules = ( "mod_proxy", "mod_fastcgi", "mod_accesslog" )
+server.document-root = "DIR"
+server.bind = "127.0.0.1"
+server.port = @HTTP
+server.errorlog = "DIR/error.log"
+accesslog.filename = "DIR/access.log"
+server.max-request-field-size = 4096
+$HTTP["url"] =~ "^/dead" { proxy.server = ( "" => ( ( "host" => "127.0.0.1", "port" => @DEAD ) ) ) }
+$HTTP["url"] =~ "^/sock" { fastcgi.server = ( "/" => ( ( "socket" => "DIR/none.sock", "check-local" => "disable" ) ) ) }
+`)
+	b.start("lighttpd", "-D", "-f", "DIR/own.conf")
+	b.get("/dead")
+	b.get("/sock")
+	got := b.kinds([]file{{name: "error.log", program: "lighttpd"}, {name: "access.log", program: "lighttpd", access: true}}, fact.LogUpstreamRefused, fact.LogStatus)
+	if l := got[fact.LogUpstreamRefused]; l.Target == "" {
+		t.Errorf("%+v", l)
+	}
+}
+
+func TestRealPHP(t *testing.T) {
+	bin := "php-fpm8.2"
+	b := newBox(t, "nginx")
+	if _, err := exec.LookPath(bin); err != nil {
+		t.Skip(bin + " is not installed")
+	}
+	b.write("own.conf", `pid own.pid; worker_processes 1; error_log error.log info; events {}
+http { access_log off; server { listen 127.0.0.1:@HTTP; location / { fastcgi_pass unix:DIR/fpm.sock; fastcgi_param SCRIPT_FILENAME DIR/slow.php; fastcgi_param REQUEST_METHOD GET; } } }
+`)
+	b.write("slow.php", "<?php sleep(2); echo 'x';")
+	b.write("fpm.conf", `[global]
+error_log = DIR/fpm.log
+pid = DIR/fpm.pid
+daemonize = no
+[www]
+listen = DIR/fpm.sock
+listen.mode = 0666
+user = nobody
+group = nogroup
+pm = dynamic
+pm.max_children = 1
+pm.start_servers = 1
+pm.min_spare_servers = 1
+pm.max_spare_servers = 1
+request_terminate_timeout = 1s
+`)
+	fpm := exec.Command(bin, "-F", "-R", "-y", b.dir+"/fpm.conf")
+	fpm.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := fpm.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() { fpm.Wait(); close(done) }()
+	t.Cleanup(func() { syscall.Kill(-fpm.Process.Pid, syscall.SIGKILL); <-done })
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		c, err := net.Dial("unix", b.dir+"/fpm.sock")
+		if err == nil {
+			c.Close()
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	b.start("nginx", "-p", "DIR", "-c", "own.conf", "-e", "DIR/error.log", "-g", "daemon off;")
+	answers := make(chan string, 3)
+	for range 3 {
+		go func() { answers <- b.get("/") }()
+	}
+	for range 3 {
+		<-answers
+	}
+	b.kinds([]file{{name: "fpm.log", program: "php-fpm"}}, fact.LogWorkersFull)
+	b.kinds([]file{{name: "error.log", program: "nginx"}}, fact.LogUpstreamClosed)
+}
