@@ -362,3 +362,19 @@ func describe(p *probe, o *replica.Observation, why []string) string {
 	}
 	return b.String()
 }
+
+// verdictOf asks the model about one source and the host's port 80.
+func verdictOf(h *eval.Host, src string) eval.Verdict {
+	a := netip.MustParseAddr(src)
+	dst := host4
+	if a.Is6() {
+		dst = host6
+	}
+	res := h.Run(eval.Query{Width: dst.BitLen(), Dst: interval.FromAddr(dst), Port: 80, In: h.Net.Link(wan)})
+	for _, s := range res.Segments() {
+		if s.Set.Contains(interval.FromAddr(a)) {
+			return s.Verdict
+		}
+	}
+	return ""
+}
