@@ -7,14 +7,11 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
-	"net/http"
 	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/net/http2"
 
 	"github.com/originward/originward/fact"
 	"github.com/originward/originward/internal/config"
@@ -43,8 +40,7 @@ type Edge struct {
 	loopID  []byte // this edge's entry in CDN-Loop
 	turn    atomic.Uint32
 	own     atomic.Pointer[ownAddrs]
-	server2 *http2.Server
-	base2   *http.Server
+	server2 *server2
 
 	draining atomic.Bool
 	stop     chan struct{} // closed when the edge ends
@@ -81,8 +77,8 @@ func New(cfg *config.Config, o Options) (*Edge, error) {
 	}
 	e.state.Store(st)
 	e.own.Store(&ownAddrs{})
-	e.server2, e.base2, err = newServer2(e)
-	return e, err
+	e.server2 = newServer2(e)
+	return e, nil
 }
 
 // Config is the configuration in force.
@@ -99,6 +95,7 @@ func (e *Edge) Start() error {
 	if e.access != nil {
 		e.work.Go(e.flushLog)
 	}
+	e.work.Go(func() { _ = e.server2.http.Serve(e.server2) }) // ends with ErrServerClosed only
 	for _, w := range cfg.Warnings {
 		e.log.Warn("configuration", "problem", w.Error())
 	}
@@ -149,7 +146,7 @@ func (e *Edge) Shutdown(ctx context.Context) error {
 	e.mu.Unlock()
 	close(e.stop)
 	// HTTP/2 visitors are told to go away; the wait for them is ours.
-	_ = e.base2.Shutdown(ctx)
+	_ = e.server2.http.Shutdown(ctx)
 	done := make(chan struct{})
 	go func() {
 		e.work.Wait()

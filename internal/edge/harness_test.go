@@ -14,13 +14,10 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -337,44 +334,6 @@ func pairPEM(t testing.TB, c *tls.Certificate) []byte {
 	}
 	out := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate[0]})
 	return append(out, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})...)
-}
-
-// inNewNet runs the rest of the test in a process with a network of its own, in
-// which routes and packet filters can be set. It is false in the parent, which has
-// then reported the child's result.
-func inNewNet(t *testing.T) bool {
-	t.Helper()
-	const mark = "ORIGINWARD_TEST_IN_NET"
-	if os.Getenv(mark) == t.Name() {
-		run(t, "ip", "link", "set", "lo", "up")
-		return true
-	}
-	if os.Geteuid() != 0 {
-		t.Skip("needs root for a network namespace")
-	}
-	for _, tool := range []string{"ip", "nft"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("needs %s", tool)
-		}
-	}
-	args := []string{"-test.run=^" + t.Name() + "$", "-test.v", "-test.timeout=120s"}
-	cmd := exec.Command(os.Args[0], args...)
-	cmd.Env = append(os.Environ(), mark+"="+t.Name())
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Errorf("in its own network: %v\n%s", err, out)
-	} else if !bytes.Contains(out, []byte("--- PASS: "+t.Name())) {
-		t.Errorf("in its own network the test did not pass:\n%s", out)
-	}
-	return false
-}
-
-func run(t testing.TB, name string, args ...string) {
-	t.Helper()
-	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
-		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
-	}
 }
 
 // record gives the edge's record of a ray.

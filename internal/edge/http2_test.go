@@ -72,7 +72,9 @@ func TestStreamReset(t *testing.T) {
 // An upload that the origin does not want ends early. Over HTTP/2 to the origin
 // that needs nothing more from the visitor.
 func TestEarlyAnswer(t *testing.T) {
-	w := plain(t, func(w http.ResponseWriter, r *http.Request) { http.Error(w, "enough", 413) })
+	w := plain(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Error(w, "enough", http.StatusRequestEntityTooLarge)
+	})
 	stalls, end := io.Pipe()
 	defer end.Close()
 	go io.WriteString(end, "beginning") // and then nothing more

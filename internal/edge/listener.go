@@ -171,8 +171,9 @@ func (e *Edge) accept(l *listener) {
 			continue
 		}
 		e.work.Go(func() {
-			defer e.dismiss(c)
-			c.serve()
+			if !c.serve() {
+				e.dismiss(c)
+			}
 		})
 	}
 }

@@ -3,7 +3,6 @@ package edge
 import (
 	"crypto/tls"
 	"net/netip"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -142,16 +141,6 @@ func (s *site) turn(n int) int {
 		return 0
 	}
 	return int(s.next.Add(1) % uint32(n))
-}
-
-// zoneNames lists the zones in order.
-func (r *routes) zoneNames() []string {
-	names := make([]string, 0, len(r.zones))
-	for n := range r.zones {
-		names = append(names, n)
-	}
-	slices.Sort(names)
-	return names
 }
 
 // readTimeout is the zone's proxy read timeout.

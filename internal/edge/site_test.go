@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"context"
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
@@ -154,13 +155,12 @@ func (w *world) direct(url string) reply {
 	w.t.Helper()
 	secure := strings.HasPrefix(url, "https")
 	c := w.client(false)
-	tr := c.Transport.(*http.Transport)
-	tr.DialContext = nil
-	tr.Dial = func(_, _ string) (net.Conn, error) {
+	c.Transport.(*http.Transport).DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
 		if secure {
-			return net.Dial("tcp", w.tls.String())
+			return d.DialContext(ctx, "tcp", w.tls.String())
 		}
-		return net.Dial("tcp", w.http.String())
+		return d.DialContext(ctx, "tcp", w.http.String())
 	}
 	req, err := http.NewRequest("GET", url, nil)
 	if err != nil {

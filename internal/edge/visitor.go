@@ -61,17 +61,21 @@ func newVisitor(e *Edge, tcp *net.TCPConn, https bool) *visitor {
 	return c
 }
 
-// serve runs the connection until its end.
-func (c *visitor) serve() {
-	defer c.tcp.Close()
+// serve runs the connection until its end; handed tells that it goes on without
+// this goroutine, over HTTP/2.
+func (c *visitor) serve() (handed bool) {
+	defer func() {
+		if !handed {
+			c.tcp.Close()
+		}
+	}()
 	if c.info.https {
 		conn, ok := c.handshake()
 		if !ok {
-			return
+			return false
 		}
 		if conn.ConnectionState().NegotiatedProtocol == "h2" {
-			c.serve2(conn)
-			return
+			return c.edge.server2.hand(c.edge, c, conn)
 		}
 		c.w, c.rd = conn, conn
 		defer conn.Close() // says goodbye before the socket closes
@@ -80,6 +84,7 @@ func (c *visitor) serve() {
 	defer c.reader.Reset(nil)
 	for c.one() {
 	}
+	return false
 }
 
 // handshake does the TLS handshake within the timer for heads.

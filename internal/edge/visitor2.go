@@ -1,15 +1,17 @@
 package edge
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
+	"log/slog"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
-
-	"golang.org/x/net/http2"
 
 	"github.com/originward/originward/internal/http1"
 )
@@ -22,26 +24,109 @@ const (
 	maxStreams2   = 128
 )
 
-// newServer2 makes the library's server; base is what tells it to drain.
-func newServer2(e *Edge) (*http2.Server, *http.Server, error) {
-	t := e.state.Load().cfg.Timers
-	base := &http.Server{MaxHeaderBytes: maxFieldBytes}
-	s := &http2.Server{MaxConcurrentStreams: maxStreams2, IdleTimeout: t.Client}
-	return s, base, http2.ConfigureServer(base, s)
+// server2 is the library's server for HTTP/2 visitors. It is handed connections
+// after their handshake.
+type server2 struct {
+	http  *http.Server
+	conns chan net.Conn
+	ended chan struct{}
+	addr  net.Addr
+
+	mu       sync.Mutex
+	visitors map[net.Conn]*visitor // guarded by mu
 }
 
-// serve2 runs an HTTP/2 connection until its end. Each stream is a goroutine of
-// the library's, which speaks to the origin itself.
-func (c *visitor) serve2(conn *tls.Conn) {
+func newServer2(e *Edge) *server2 {
+	s := &server2{conns: make(chan net.Conn), ended: make(chan struct{}), addr: &net.TCPAddr{}, visitors: map[net.Conn]*visitor{}}
+	protocols := new(http.Protocols)
+	protocols.SetHTTP2(true)
+	s.http = &http.Server{
+		Handler:        http.HandlerFunc(stream),
+		Protocols:      protocols,
+		HTTP2:          &http.HTTP2Config{MaxConcurrentStreams: maxStreams2},
+		MaxHeaderBytes: maxFieldBytes,
+		IdleTimeout:    e.state.Load().cfg.Timers.Client,
+		ErrorLog:       slog.NewLogLogger(e.log.Handler(), slog.LevelDebug),
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, visitorKey{}, s.visitor(c))
+		},
+		ConnState: func(c net.Conn, st http.ConnState) {
+			if st == http.StateClosed {
+				s.leave(e, c)
+			}
+		},
+	}
+	return s
+}
+
+// visitorKey is where a stream's context holds its visitor.
+type visitorKey struct{}
+
+func (s *server2) visitor(c net.Conn) *visitor {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.visitors[c]
+}
+
+// leave ends the accounting of a connection; it may be called more than once.
+func (s *server2) leave(e *Edge, c net.Conn) {
+	s.mu.Lock()
+	v := s.visitors[c]
+	delete(s.visitors, c)
+	s.mu.Unlock()
+	if v != nil {
+		e.dismiss(v)
+		e.work.Done()
+	}
+}
+
+// Accept, Close and Addr make the server its own listener.
+
+// Accept waits for a connection to be handed over.
+func (s *server2) Accept() (net.Conn, error) {
+	select {
+	case c := <-s.conns:
+		return c, nil
+	case <-s.ended:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close ends accepting; the library calls it once.
+func (s *server2) Close() error {
+	close(s.ended)
+	return nil
+}
+
+// Addr is of no meaning.
+func (s *server2) Addr() net.Addr { return s.addr }
+
+// hand gives a connection to the library, whose goroutines serve it from now on.
+func (s *server2) hand(e *Edge, c *visitor, conn *tls.Conn) bool {
 	_ = c.tcp.SetReadDeadline(time.Time{}) // a closed connection says so on the read that follows
-	c.edge.server2.ServeConn(conn, &http2.ServeConnOpts{
-		BaseConfig: c.edge.base2,
-		Handler:    http.HandlerFunc(c.stream),
-	})
+	s.mu.Lock()
+	s.visitors[conn] = c
+	s.mu.Unlock()
+	e.work.Add(1)
+	select {
+	case s.conns <- conn:
+		return true
+	case <-s.ended:
+		s.mu.Lock()
+		delete(s.visitors, conn)
+		s.mu.Unlock()
+		e.work.Done()
+		return false
+	}
 }
 
-// stream serves one request of an HTTP/2 connection.
-func (c *visitor) stream(w http.ResponseWriter, req *http.Request) {
+// stream serves one request of an HTTP/2 connection, in a goroutine of the
+// library's, which speaks to the origin itself.
+func stream(w http.ResponseWriter, req *http.Request) {
+	c, ok := req.Context().Value(visitorKey{}).(*visitor)
+	if !ok || c == nil {
+		panic(http.ErrAbortHandler) // a connection that has ended already
+	}
 	v := newVisit()
 	out := &respond2{v: v, w: w}
 	v.begin(c.edge, &c.info, out)
