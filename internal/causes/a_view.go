@@ -29,7 +29,7 @@ func (v *View) unheardLegs() []unheard {
 		if !u.refused.IsYes() && (!u.listening.IsNo() || !l.Main || l.Used != fact.Yes) {
 			continue
 		}
-		u.servers = v.Services(func(s fact.Service) bool { return isWeb(s) && installed(s) })
+		u.servers = v.Services(func(s fact.Service) bool { return isWeb(s) && installed(s) && !v.edgeService(s) })
 		out = append(out, u)
 	}
 	return out

@@ -153,6 +153,12 @@ func (v *View) edgeSocket(s fact.Socket) bool {
 	return false
 }
 
+// edgeService reports whether a service is the edge that was visited.
+func (v *View) edgeService(s fact.Service) bool {
+	held, _ := v.Sockets(v.edgeSocket)
+	return slices.ContainsFunc(held, func(k fact.Socket) bool { return k.PID != 0 && slices.Contains(s.PIDs, k.PID) })
+}
+
 // Service is one service with the evidence it stands in.
 type Service struct {
 	fact.Service

@@ -102,6 +102,7 @@ func NewPage(d *originward.Diagnosis) Page {
 			p.Possible = group(p.Possible, block(f, ev))
 		}
 	}
+	p.Possible = slices.DeleteFunc(p.Possible, func(b Block) bool { return slices.Contains(d.RootCauses, b.Cause) })
 	p.Possible = p.Possible[:min(len(p.Possible), maxPossible)]
 	p.Verdict = verdict(d)
 	p.Hops = hops(d)
