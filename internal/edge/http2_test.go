@@ -95,7 +95,7 @@ func TestEarlyAnswer(t *testing.T) {
 		}
 		b, err := io.ReadAll(resp.Body)
 		resp.Body.Close()
-		if resp.StatusCode != 413 || string(b) != "enough\n" {
+		if resp.StatusCode != http.StatusRequestEntityTooLarge || string(b) != "enough\n" || err != nil {
 			t.Errorf("%s, HTTP/2 %v: %s %q %v", v.url, v.h2, resp.Status, b, err)
 		}
 	}

@@ -44,12 +44,13 @@ func (v *visit) fromOrigin() {
 		}
 	}
 	if f != nil {
-		v.upload.settle(v.interrupt)
+		v.upload.drop(v.interrupt)
+		v.upload.settle()
 		v.fail(f)
 		return
 	}
 	v.respond(c, h)
-	v.upload.settle(v.interrupt)
+	v.upload.settle()
 }
 
 // again tells that the request can be sent to another address: nothing of it has
@@ -156,6 +157,7 @@ func (v *visit) respond(c *exchange.Conn, h *http1.ResponseHead) {
 		return
 	}
 	err := v.decoded(c, h)
+	v.upload.drop(v.interrupt)
 	var f *originward.Fault
 	switch {
 	case err == nil:

@@ -63,13 +63,18 @@ func (u *upload) untouched() bool { return !u.begun.Load() }
 // settled tells that nothing more is taken from the visitor.
 func (u *upload) settled() bool { return !u.begun.Load() || u.over.Load() }
 
-// settle ends an upload that still runs after its exchange has ended: interrupt
-// wakes it from waiting for the visitor.
-func (u *upload) settle(interrupt func()) {
+// drop wakes an upload that still runs from waiting for the visitor: what it sends
+// is wanted no more. It comes before the end of the exchange, which may wait for it.
+func (u *upload) drop(interrupt func()) {
 	if !u.settled() && interrupt != nil {
 		u.dropped.Store(true)
 		interrupt()
 	}
+}
+
+// settle waits until nothing more is taken from the visitor; the exchange has
+// ended, and the upload was dropped.
+func (u *upload) settle() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 }
@@ -107,7 +112,7 @@ func (u *upload) copyTo(w io.Writer) error {
 		if err == nil || errors.As(err, &dst) || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return err
 		}
-		if u.dropped.Load() || u.v.patience == nil || !u.v.patience.again(n > 0) {
+		if u.v.patience == nil || !u.v.patience.again(n > 0) || u.dropped.Load() {
 			return err
 		}
 	}
