@@ -116,7 +116,7 @@ func (v *View) listRule(b block) bool {
 	if r == nil {
 		return false
 	}
-	names := r.Set + " " + r.Comment + " " + r.Chain
+	names := r.Table + " " + r.Set + " " + r.Comment + " " + r.Chain
 	total := 0
 	for _, it := range v.bans {
 		for _, s := range it.Fact.Sources {

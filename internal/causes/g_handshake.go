@@ -2,6 +2,7 @@ package causes
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/originward/originward"
 	"github.com/originward/originward/fact"
@@ -168,20 +169,16 @@ func (v *View) rejectPlace(l *Leg) fact.Place {
 func judgePlainHTTP(v *View) []Verdict {
 	var out []Verdict
 	for _, h := range v.failedHandshakes() {
-		if !h.fault.NotTLS && !hasAny(h.fault.Looks, "http") && !hasAny(h.fault.Sample, "http/1") {
-			if o, x, ok := h.leg.variant(fact.VariantPlainHTTP); !ok || o != OutOK || x.Fact.Response == nil {
-				continue
-			}
+		inHTTP := hasAny(h.fault.Looks, "http") || hasAny(h.fault.Sample, "http/1")
+		speaks := speaksPlain(h.leg, h.fault.NotTLS || inHTTP)
+		if !h.fault.NotTLS && !inHTTP && !speaks.IsYes() {
+			continue
 		}
-		o, x, ok := h.leg.variant(fact.VariantPlainHTTP)
-		speaks := Unseen(lookVariants)
-		if ok {
-			speaks = when(o == OutOK && x.Fact.Response != nil, "a plain HTTP request on the port ends: "+string(o), x.ID)
-		} else if hasAny(h.fault.Looks, "http") || hasAny(h.fault.Sample, "http/1") {
+		if !speaks.Known() && inHTTP {
 			speaks = Yes("the ClientHello is answered in HTTP: "+h.fault.Sample, h.by)
 		}
 		c := v.tlsCase("tls.plain-http-on-port", h)
-		c.Must("Is the ClientHello answered with something that is not TLS?", Yes("the port answers a ClientHello without TLS "+h.fault.Sample, h.by))
+		c.Must("Is the ClientHello not answered with TLS?", Yes(strings.TrimSpace("the port does not answer a ClientHello with TLS "+h.fault.Sample), h.by))
 		c.Must("Does the port speak plain HTTP?", speaks)
 		place := v.plainPlace(h.leg)
 		c.v.Subject.File, c.v.Subject.Line = place.File, place.Line
@@ -192,6 +189,26 @@ func judgePlainHTTP(v *View) []Verdict {
 		out = append(out, c.Fix(f).Done())
 	}
 	return out
+}
+
+// speaksPlain answers whether a plain HTTP request on the leg's port is served.
+// Servers of TLS answer one too, with a hint that they want TLS; and a bare 400
+// says something only where the ClientHello was not answered with TLS either.
+func speaksPlain(l *Leg, notTLS bool) Ans {
+	o, x, ok := l.variant(fact.VariantPlainHTTP)
+	if !ok {
+		return Unseen(lookVariants)
+	}
+	r := x.Fact.Response
+	switch {
+	case o != OutOK || r == nil:
+		return No("a plain HTTP request on the port ends: "+string(o), x.ID)
+	case hasAny(r.Title+" "+r.Body, "https port", "ssl-enabled", "https server", "tls-enabled"):
+		return No("the port asks for TLS when it is spoken to in plain HTTP ("+itoa(r.Status)+")", x.ID)
+	case r.Status == 400 && !notTLS:
+		return Unseen(lookVariants)
+	}
+	return Yes("a plain HTTP request on the port is answered "+itoa(r.Status), x.ID)
 }
 
 // plainPlace is the configuration line that listens on the port without TLS.

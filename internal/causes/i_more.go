@@ -91,8 +91,11 @@ func (v *View) backendsAnswer(l *Leg) Ans {
 		if u.leg != l {
 			continue
 		}
-		if u.up.Answers != fact.Yes {
+		switch {
+		case u.up.Answers != fact.Yes:
 			return No(u.up.Name+" does not answer", u.item.ID)
+		case u.up.Speaks == "" && u.up.Status == 0:
+			return Unseen(lookLocal) // a connect alone: it may hang in its turn
 		}
 		n++
 	}
