@@ -43,6 +43,9 @@ func wrappers(ctx context.Context, s *survey) ([]seen, []originward.NotObserved)
 	src := newSource("hosts.deny", "/etc/hosts.deny")
 	src.Action = "close"
 	src.Enforced = linked
+	if len(w.allow)+len(w.deny) == 0 { // comments only, as distributions ship it
+		return []seen{{src, "cat /etc/hosts.allow /etc/hosts.deny"}}, nil
+	}
 	switch linked {
 	case fact.No:
 		src.Why = "no program that listens on the edge's ports is linked to libwrap, so none asks these files: " + strings.Join(programs, ", ")
