@@ -82,7 +82,7 @@ const (
 	LogTLSHandshake    = "tls_handshake"
 	LogPlainToTLS      = "plain_to_tls"
 	LogClosed444       = "closed_444"
-	LogStatus          = "status" // access log lines of an error status
+	LogStatus          = "status" // access log lines; those of a success show whose address the client column holds
 	LogBan             = "ban"
 	LogAVC             = "avc"
 	LogChildCrash      = "child_crash"
@@ -92,9 +92,7 @@ const (
 	LogHTTP2           = "http2"
 	LogUpstreamInvalid = "upstream_invalid" // the backend answered something that is not the protocol spoken to it
 	LogTLSToPlain      = "tls_to_plain"     // a ClientHello arrived on a port that speaks plain HTTP
-	LogEdgeClient      = "edge_client"      // access log lines whose client column holds an edge's address
 	LogSlow            = "slow_request"     // access log lines of requests that took a minute or more; Status is their status
-	LogRay             = "ray"              // access log line of the ray asked about
 )
 
 // Load is the host's capacity now.
