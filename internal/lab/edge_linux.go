@@ -44,7 +44,7 @@ func (s *Stage) edgeConfig() map[string]any {
 	for _, a := range Egress {
 		egress = append(egress, a.String())
 	}
-	timers := map[string]any{"connect": "2s", "tls": "3s", "resolve": "2s", "ack": "2500ms", "read": "3500ms", "write": "3s", "idle": "900s"}
+	timers := map[string]any{"connect": "2s", "tls": "3s", "resolve": "2s", "ack": "2s", "read": "2500ms", "write": "3s", "idle": "900s"}
 	if s.documented {
 		timers = map[string]any{"connect": "19s", "ack": "90s", "read": "125s", "write": "30s", "idle": "900s"}
 	}

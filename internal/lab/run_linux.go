@@ -171,6 +171,11 @@ func checkCauses(w *World, d *originward.Diagnosis, wrong func(string, ...any)) 
 			wrong("%s stands %s, expected %s", id, got, w.standing())
 		}
 	}
+	for _, id := range w.Latent {
+		if standingOf(d, id).Rank() > originward.Possible.Rank() {
+			wrong("%s does not stand possible", id)
+		}
+	}
 	for _, id := range d.RootCauses {
 		if !slices.Contains(w.Causes, id) && !slices.Contains(w.Also, id) {
 			wrong("%s is named (%s) and is not the cause", id, standingOf(d, id))

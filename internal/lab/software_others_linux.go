@@ -74,6 +74,7 @@ func haproxyConf(front, back string) string {
 defaults
 	mode http
 	timeout connect 2s
+	retries 0
 	timeout client 10s
 	timeout server 2500ms
 	log global
@@ -99,7 +100,7 @@ func haproxy(conf string) step {
 		if err := s.Origin.Write("/etc/haproxy/haproxy.cfg", conf); err != nil {
 			return err
 		}
-		return steps(sh("haproxy -D -f /etc/haproxy/haproxy.cfg -p /run/haproxy.pid >/var/log/haproxy.log 2>&1"), listens(443))(ctx, s)
+		return steps(sh("setsid haproxy -db -f /etc/haproxy/haproxy.cfg -p /run/haproxy.pid </dev/null >>/var/log/haproxy.log 2>&1 &"), listens(443))(ctx, s)
 	}
 }
 

@@ -20,6 +20,10 @@ type World struct {
 	Stands originward.Standing  // least standing of each; empty = proved
 	Also   []originward.CauseID // may be named beside Causes: as true, and not what was broken
 
+	// Latent causes must stand possible at least, and are not to be named: what
+	// they break is not what this edge does.
+	Latent []originward.CauseID
+
 	// Undecided worlds are broken in a way that no vantage of this machine can
 	// tell: the right answer names no cause and says what is missing.
 	Undecided bool

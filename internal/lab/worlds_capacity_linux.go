@@ -56,8 +56,8 @@ func capacityWorlds() []*World {
 		full.with(func(w *World) {
 			w.Cold = true
 			w.Name, w.Title, w.Causes = "workers-nginx", "nginx's worker_connections are used up", ids(workers)
-			w.Setup = steps(healthyNginx, sh("sed -i 's/worker_connections 256/worker_connections 14/' /etc/nginx/nginx.conf; "+nginxReload))
-			w.Break = steps(hold(40, 80, get), logged("/var/log/nginx/error.log", "worker_connections are not enough"))
+			w.Setup = steps(healthyNginx, sh("sed -i 's/worker_connections 256/worker_connections 40/' /etc/nginx/nginx.conf; "+nginxReload))
+			w.Break = steps(hold(90, 80, get), logged("/var/log/nginx/error.log", "worker_connections are not enough"))
 			w.Cure = release
 		}),
 		full.with(func(w *World) {

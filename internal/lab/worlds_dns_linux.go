@@ -58,7 +58,7 @@ func dnsWorlds() []*World {
 		{
 			Name: "target-unresolvable", Title: "the record points at a name that does not exist",
 			Code: 530, Causes: ids("dns.target-unresolvable"), Decides: cdnDecides,
-			Records: cname("gone.hosting.example"), Unhealthy: "there is no origin", Setup: nothing,
+			Records: cname("gone.hosting.example"), Unhealthy: wrongRecord, Setup: healthyNginx, Needs: []string{"nginx"},
 		},
 		{
 			Name: "aaaa-unserved", Title: "an AAAA record is published, the host has no such address",
@@ -123,7 +123,7 @@ server { listen 443 ssl; server_name shop.example; ssl_certificate /etc/ssl/shop
 		},
 		{
 			Name: "record-grey", Title: "the record is DNS-only and the origin is down",
-			Causes: ids("cdn.record-grey", "listener.none"), Decides: cdnDecides, Needs: []string{"nginx"},
+			Causes: ids("cdn.record-grey", "listener.none"), Needs: []string{"nginx"},
 			Records: []originward.Record{{Type: originward.RecordA, Name: Site, Content: Origin4.String()}}, Setup: healthyNginx,
 			Unhealthy: "the edge does not serve the name", Break: sh(nginxQuit), Stands: originward.Likely,
 		},

@@ -120,10 +120,11 @@ server { listen 443 ssl; server_name other.example; ssl_certificate /etc/ssl/sho
 			w.Cure = steps(sh(haproxyStop), haproxy(good))
 		}),
 		tls.with(func(w *World) {
-			w.Name, w.Title, w.Causes, w.Code = "clienthello-split", "a device before the host drops the rest of a ClientHello that spans two packets", ids("tls.clienthello-split"), 0
+			w.Name, w.Title, w.Code = "clienthello-split", "a device before the host drops a ClientHello that spans two packets; this edge sends small ones", 0
+			w.Noisy, w.Latent, w.Decides = true, ids("tls.clienthello-split"), nil
 			w.Needs = append(w.Needs, "nft")
-			// The first segment of a large hello is full; no small hello is that long.
-			w.Break, w.Cure = fwd("ip daddr 203.0.113.10 tcp dport 443 @th,160,8 0x16 meta length > 1200 drop"), routerSh(nftFlush)
+			// A large hello's first segment is full; nothing else towards the host is.
+			w.Break, w.Cure = fwd("ip daddr 203.0.113.10 tcp dport 443 meta length > 1200 drop"), routerSh(nftFlush)
 		}),
 		tls.with(func(w *World) {
 			w.Name, w.Title, w.Causes, w.Needs = "sni-filtered", "a device before the host resets handshakes that name the site", ids("tls.sni-filtered"), []string{"nginx", "iptables"}
