@@ -158,19 +158,24 @@ func (v *visit) respond(c *exchange.Conn, h *http1.ResponseHead) {
 	}
 	err := v.decoded(c, h)
 	v.upload.drop(v.interrupt)
-	var f *originward.Fault
-	switch {
-	case err == nil:
+	if err == nil {
 		c.Release()
 		return
-	case errors.As(err, &f) && f.Phase != originward.PhaseBody:
-		_ = c.Close()
-		v.fail(f)
-		return
-	case errors.As(err, &f):
+	}
+	v.broken(c, err)
+}
+
+// broken ends a response that could not be passed on whole.
+func (v *visit) broken(c *exchange.Conn, err error) {
+	_ = c.Close() // what failed is known
+	var f *originward.Fault
+	if errors.As(err, &f) {
+		if f.Phase != originward.PhaseBody {
+			v.fail(f)
+			return
+		}
 		v.fault = f
 	}
 	// The head has gone out, so the response can only be cut off.
 	v.cut = true
-	_ = c.Close()
 }

@@ -25,6 +25,8 @@ const (
 
 var protoNames = [...]string{http10: "HTTP/1.0", http11: "HTTP/1.1", http2x: "HTTP/2"}
 
+var protoBytes = [...][]byte{http10: []byte("HTTP/1.0"), http11: []byte("HTTP/1.1"), http2x: []byte("HTTP/2")}
+
 func (p proto) String() string {
 	if int(p) < len(protoNames) {
 		return protoNames[p]
@@ -240,6 +242,16 @@ func (v *visit) misdirected() bool {
 	return z != nil && z != v.zone
 }
 
+// methodBytes is the method as bytes.
+func (v *visit) methodBytes() []byte {
+	if v.method == "GET" {
+		return methodGet
+	}
+	return []byte(v.method)
+}
+
+var methodGet = []byte("GET")
+
 // redirected answers with a redirect between http and https where the zone asks for one.
 func (v *visit) redirected() bool {
 	switch {
@@ -265,8 +277,8 @@ func (v *visit) ruled() bool {
 		return false
 	}
 	v.rule = rules.Request{
-		IP: v.conn.addr, Host: v.host, Method: []byte(v.method), Path: v.path, Query: v.query, Target: v.target,
-		HTTPS: v.conn.https, Version: []byte(v.proto.String()), Port: v.conn.local.Port(),
+		IP: v.conn.addr, Host: v.host, Method: v.methodBytes(), Path: v.path, Query: v.query, Target: v.target,
+		HTTPS: v.conn.https, Version: protoBytes[v.proto], Port: v.conn.local.Port(),
 		Ray: v.rayID[:16], Colo: v.rayID[17:], Headers: v.head,
 	}
 	v.routing = set.Route(&v.rule)

@@ -29,6 +29,9 @@ type visitor struct {
 	readBy time.Time
 	timers timerSet
 	idle   atomic.Bool // waits for a request: draining may close it
+	// set and interrupt are setRead and interruptRead as functions, made once.
+	set       func(time.Time)
+	interrupt func()
 }
 
 // timerSet are the timers in force when the connection was made.
@@ -46,6 +49,7 @@ type pooledVisit struct {
 
 func newVisitor(e *Edge, tcp *net.TCPConn, https bool) *visitor {
 	c := &visitor{edge: e, tcp: tcp, w: tcp, rd: tcp}
+	c.set, c.interrupt = c.setRead, c.interruptRead
 	t := e.state.Load().cfg.Timers
 	c.timers = timerSet{t.Client, t.Header}
 	c.info.https = https
@@ -203,8 +207,8 @@ func (c *visitor) one() bool {
 	}
 	c.fill(v, head)
 	r.keep = head.KeepAlive
-	p.patience = patience{set: c.setRead, limit: c.timers.header}
-	v.patience, v.interrupt = &p.patience, c.interruptRead
+	p.patience = patience{set: c.set, limit: c.timers.header}
+	v.patience, v.interrupt = &p.patience, c.interrupt
 	v.serve()
 	return c.after(v, r)
 }
