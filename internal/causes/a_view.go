@@ -18,8 +18,11 @@ type unheard struct {
 }
 
 // unheardLegs lists the legs that refuse, or that no socket of the host serves.
-func (v *View) unheardLegs() []unheard {
+func (v *View) unheardLegs() []unheard { return v.silent }
+
+func (v *View) readUnheard() []unheard {
 	var out []unheard
+	servers := first(v.Services(func(s fact.Service) bool { return isWeb(s) && installed(s) && !v.edgeService(s) }), maxServers)
 	for _, l := range v.Legs {
 		if l.Used == fact.No {
 			continue
@@ -29,7 +32,7 @@ func (v *View) unheardLegs() []unheard {
 		if !u.refused.IsYes() && (!u.listening.IsNo() || !l.Main || l.Used != fact.Yes) {
 			continue
 		}
-		u.servers = v.Services(func(s fact.Service) bool { return isWeb(s) && installed(s) && !v.edgeService(s) })
+		u.servers = servers
 		out = append(out, u)
 	}
 	return out

@@ -11,7 +11,7 @@ import (
 func (v *View) blocked(id originward.CauseID, more func(b block, c *Case)) []Verdict {
 	var out []Verdict
 	for _, b := range v.blocks {
-		if v.blockCause(b) != id {
+		if b.cause != id {
 			continue
 		}
 		c := v.blockCase(id, b)
@@ -95,6 +95,7 @@ func (v *View) unitDenied() []Verdict {
 
 func judgePortClosed(v *View) []Verdict {
 	out := v.blocked("firewall.host.port-closed", func(b block, c *Case) {
+		c.Apart("Is it not an allow list that lost its entries?", v.noLostList(b))
 		// Nothing behind a closed port is a cause of its own; it makes neither less true.
 		c.Ask("Does the server listen behind it?", v.served(b.leg), originward.Proved, originward.Proved)
 		c.Says("the origin's firewall does not admit port "+itoa(int(b.leg.Port)),
@@ -107,6 +108,21 @@ func judgePortClosed(v *View) []Verdict {
 		}
 	}
 	return append(out, v.closedFromOutside()...)
+}
+
+// noLostList answers whether no job keeps an allow list and none of the sets on
+// the path lost its entries.
+func (v *View) noLostList(b block) Ans {
+	if a := v.emptiedBy(b); a.IsYes() {
+		return a.Not()
+	}
+	if len(v.jobs) == 0 {
+		return Unseen(lookJobs)
+	}
+	if a := v.updaterFailed(); a.IsYes() {
+		return a.Not()
+	}
+	return Yes("no job that keeps an allow list has failed", v.jobs[0].ID)
 }
 
 // served answers whether something takes the leg's connections once they are

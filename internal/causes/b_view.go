@@ -19,6 +19,7 @@ type block struct {
 	all    bool                   // every CDN range is turned away
 	public fact.FirewallSegment   // what becomes of an ordinary source
 	pubOK  bool                   // public is known
+	cause  originward.CauseID     // whose rule it is
 }
 
 // seg is the block's first segment: rule and verdict are the same for all.

@@ -2,27 +2,42 @@ package causes
 
 import (
 	"slices"
+	"sync"
 
 	"github.com/originward/originward"
 )
 
+// families lists the parts of the catalogue; one line adds one.
+var families = []func() []Cause{
+	listenerCauses, firewallCauses, banCauses, dnsCauses, cdnCauses, tunnelCauses,
+	tlsCauses, tlsMoreCauses, httpCauses, backendCauses, capacityCauses, pathCauses, alikeCauses,
+}
+
+// catalogue is worked out once: it never changes.
+var catalogue = sync.OnceValue(func() []Cause {
+	var all []Cause
+	for _, f := range families {
+		all = append(all, f()...)
+	}
+	return all
+})
+
+var byID = sync.OnceValue(func() map[originward.CauseID]Cause {
+	m := map[originward.CauseID]Cause{}
+	for _, c := range catalogue() {
+		m[c.ID] = c
+	}
+	return m
+})
+
 // Catalogue lists every cause, family by family. It is the one list: help,
 // documentation, judging and the lab read it.
-func Catalogue() []Cause {
-	return slices.Concat(
-		listenerCauses(), firewallCauses(), banCauses(), dnsCauses(), cdnCauses(), tunnelCauses(),
-		tlsCauses(), tlsMoreCauses(), httpCauses(), backendCauses(), capacityCauses(), pathCauses(), alikeCauses(),
-	)
-}
+func Catalogue() []Cause { return slices.Clone(catalogue()) }
 
 // Find gives the catalogue's entry for an id.
 func Find(id originward.CauseID) (Cause, bool) {
-	all := Catalogue()
-	i := slices.IndexFunc(all, func(c Cause) bool { return c.ID == id })
-	if i < 0 {
-		return Cause{}, false
-	}
-	return all[i], true
+	c, ok := byID()[id]
+	return c, ok
 }
 
 // ids makes a list of ids short to write.

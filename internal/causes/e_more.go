@@ -130,6 +130,9 @@ func (v *View) onlyLate(l *Leg) Ans {
 	if a := v.Logged("the proxy waits for its backend in vain", nil, fact.LogUpstreamTimeout, fact.LogWorkersFull); a.IsYes() {
 		return a
 	}
+	if len(v.services) == 0 {
+		return Unseen(lookServices)
+	}
 	socks, by := v.SocketsOf(l)
 	if len(socks) == 0 {
 		return Unseen(lookListeners)

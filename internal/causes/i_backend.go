@@ -74,15 +74,19 @@ func webProgram(name string) bool {
 }
 
 // usedUpstream reports whether another upstream already leads to a socket.
-func (v *View) usedUpstream(s fact.Socket) bool {
+func (v *View) usedUpstream(s fact.Socket) bool { return v.upPorts[s.Port] }
+
+// answeringPorts are the ports of upstreams that answer.
+func (v *View) answeringPorts() map[uint16]bool {
+	m := map[uint16]bool{}
 	for _, it := range v.web {
 		for _, u := range it.Fact.Upstreams {
-			if u.Addr.Port() == s.Port && u.Answers == fact.Yes {
-				return true
+			if u.Answers == fact.Yes {
+				m[u.Addr.Port()] = true
 			}
 		}
 	}
-	return false
+	return m
 }
 
 func (v *View) isLegPort(p uint16) bool {

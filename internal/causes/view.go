@@ -9,11 +9,6 @@ import (
 	"github.com/originward/originward/fact"
 )
 
-// maxItems bounds how many items of one question a view holds, so that a
-// hostile bundle cannot make judging slow. An honest run of all vantages is
-// below two hundred.
-const maxItems = 2000
-
 // View is the evidence of one bundle, indexed, with the predicates that the
 // causes share. It is worked out once and never changes.
 type View struct {
@@ -63,18 +58,25 @@ type View struct {
 	blocks []block                    // what the packet filter turns away
 
 	recordList []record
+	gates      map[*Leg]Gate
+	fronts     map[netip.AddrPort]bool // where the edge was visited
+	edgePIDs   map[int]bool            // processes of the host that are the edge
+	upPorts    map[uint16]bool         // ports to which an upstream that answers leads
+	silent     []unheard               // legs on which nothing seems to answer
 }
 
 // NewView indexes a bundle whose evidence has ids. The order of the evidence
 // is the caller's: package diagnose sorts it.
 func NewView(b *originward.Bundle) *View {
-	v := &View{Host: b.Host, At: b.AskedAt, from: map[originward.Vantage]int{}}
+	v := &View{Host: b.Host, At: b.AskedAt, from: map[originward.Vantage]int{}, gates: map[*Leg]Gate{}, fronts: map[netip.AddrPort]bool{}, edgePIDs: map[int]bool{}}
 	for i := range b.Evidence {
 		v.from[b.Evidence[i].Vantage]++
 	}
 	v.indexNetwork(b)
 	v.indexHost(b)
 	v.indexCDN(b)
+	v.trim()
+	v.readFronts()
 	v.readRecords()
 	v.readEgress()
 	v.readMode()
@@ -82,7 +84,12 @@ func NewView(b *originward.Bundle) *View {
 	v.readOrigins()
 	v.readLegs()
 	v.readBads()
-	v.blocks = v.readBlocks()
+	v.blocks = first(v.readBlocks(), maxBlocks)
+	for i := range v.blocks {
+		v.blocks[i].cause = v.blockCause(v.blocks[i])
+	}
+	v.silent = v.readUnheard()
+	v.upPorts = v.answeringPorts()
 	return v
 }
 

@@ -68,6 +68,9 @@ func (v *View) readHits() {
 				byRay[h.Ray] = append(byRay[h.Ray], len(v.Hits))
 			}
 			v.Hits = append(v.Hits, h)
+			if len(v.Hits) >= maxHits {
+				break
+			}
 		}
 	}
 	for _, r := range v.repeats {
@@ -132,7 +135,7 @@ func (v *View) addRuns(r fact.Item[fact.Repeat], byRay map[string][]int) {
 	}
 	for _, x := range r.Fact.Runs[:min(len(r.Fact.Runs), maxItems)] {
 		pending := x.Status == 0 && waited(x.Phase, x.Fault, x.MS)
-		if x.Status == 0 && !pending || len(v.Hits) >= maxItems || x.Ray != "" && len(byRay[x.Ray]) > 0 {
+		if x.Status == 0 && !pending || len(v.Hits) >= maxHits || x.Ray != "" && len(byRay[x.Ray]) > 0 {
 			continue
 		}
 		h := Hit{
@@ -199,8 +202,9 @@ func (v *View) addRecord(id string, x fact.EdgeExchange, byRay map[string][]int,
 				return
 			}
 		}
-		v.takeRecord(id, x) // an attempt before the one that answered
-		v.Hits[len(v.Hits)-1].Attempt = true
+		if v.takeRecord(id, x) { // an attempt before the one that answered
+			v.Hits[len(v.Hits)-1].Attempt = true
+		}
 		return
 	}
 	if !own && (v.At.IsZero() || !x.At.Before(v.At.Add(-beforeElse))) && !v.haveHit(x) {
@@ -208,8 +212,8 @@ func (v *View) addRecord(id string, x fact.EdgeExchange, byRay map[string][]int,
 	}
 }
 
-// takeRecord makes a recorded exchange a hit of its own.
-func (v *View) takeRecord(id string, x fact.EdgeExchange) {
+// takeRecord makes a recorded exchange a hit of its own, within bounds.
+func (v *View) takeRecord(id string, x fact.EdgeExchange) bool {
 	h := Hit{By: []string{id}, At: x.At, Scheme: x.Scheme, Status: x.Code, Code: x.Code, Ray: x.Ray, Reused: x.Reused, Rule: x.Rule}
 	if x.Error != 0 {
 		h.Code = x.Error
@@ -218,9 +222,11 @@ func (v *View) takeRecord(id string, x fact.EdgeExchange) {
 		h.Status, h.Code = c.Status, c.Error // what it would have answered, had it not tried again
 	}
 	h.join(id, x)
-	if len(v.Hits) < 2*maxItems {
-		v.Hits = append(v.Hits, h)
+	if len(v.Hits) >= maxHits {
+		return false
 	}
+	v.Hits = append(v.Hits, h)
+	return true
 }
 
 // join adds what the edge's record knows of the same exchange.

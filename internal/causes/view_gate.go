@@ -33,8 +33,17 @@ func (s Side) Empty() bool { return len(s.Open)+len(s.Blocked)+len(s.Unsure) == 
 // AllBlocked reports whether every source of the side is certainly blocked.
 func (s Side) AllBlocked() bool { return len(s.Blocked) > 0 && len(s.Open)+len(s.Unsure) == 0 }
 
-// Gate asks the packet filter's answer for a leg.
+// Gate is the packet filter's answer for a leg.
 func (v *View) Gate(l *Leg) Gate {
+	g, ok := v.gates[l]
+	if !ok {
+		g = v.readGate(l)
+		v.gates[l] = g
+	}
+	return g
+}
+
+func (v *View) readGate(l *Leg) Gate {
 	var g Gate
 	if !v.Here(l) {
 		return g

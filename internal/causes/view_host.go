@@ -145,18 +145,26 @@ func (v *View) OnPort(l *Leg) ([]fact.Socket, []string) {
 
 // edgeSocket reports whether a socket is the one at which the edge was visited.
 func (v *View) edgeSocket(s fact.Socket) bool {
-	for _, a := range v.answers {
-		if t := a.Fact.Target; t.Port() == s.Port && t.Addr().Unmap() == s.Addr.Unmap() {
-			return true
-		}
-	}
-	return false
+	return v.fronts[netip.AddrPortFrom(s.Addr.Unmap(), s.Port)]
 }
 
 // edgeService reports whether a service is the edge that was visited.
 func (v *View) edgeService(s fact.Service) bool {
+	return slices.ContainsFunc(s.PIDs, func(p int) bool { return v.edgePIDs[p] })
+}
+
+// readFronts notes where the edge was visited, and which processes of the host
+// hold those sockets: an edge may run on the same machine.
+func (v *View) readFronts() {
+	for _, a := range v.answers {
+		v.fronts[unmap(a.Fact.Target)] = true
+	}
 	held, _ := v.Sockets(v.edgeSocket)
-	return slices.ContainsFunc(held, func(k fact.Socket) bool { return k.PID != 0 && slices.Contains(s.PIDs, k.PID) })
+	for _, k := range held {
+		if k.PID != 0 {
+			v.edgePIDs[k.PID] = true
+		}
+	}
 }
 
 // Service is one service with the evidence it stands in.

@@ -116,9 +116,6 @@ func (v *View) originsFromCDN() {
 	}
 }
 
-// maxOrigins bounds the legs: a name has a handful of addresses.
-const maxOrigins = 64
-
 func (v *View) addOrigin(a netip.Addr, published fact.Tri, named bool, by ...string) {
 	a = a.Unmap().WithZone("")
 	if !a.IsValid() || v.isFront(a) && published != fact.Yes {
@@ -213,8 +210,10 @@ func (v *View) leg(o *Origin, port uint16, scheme string) *Leg {
 		}
 	}
 	l := &Leg{Origin: o, Port: port, Scheme: scheme, Used: fact.No}
-	v.Legs = append(v.Legs, l)
-	return l
+	if len(v.Legs) < maxLegs {
+		v.Legs = append(v.Legs, l)
+	}
+	return l // beyond the bound it is nobody's: what is put into it is lost
 }
 
 // isFront reports whether an address is one at which the edge answers

@@ -39,8 +39,14 @@ func Explain(b *originward.Bundle, opts Options) originward.Diagnosis {
 	return d
 }
 
-// maxFindings bounds a diagnosis; an honest one has a handful.
-const maxFindings = 100
+// A diagnosis is bounded: an honest one has a handful of findings, of a few
+// subjects each.
+const (
+	maxFindings = 100
+	maxSubjects = 24
+)
+
+func first[T any](s []T, n int) []T { return s[:min(len(s), n)] }
 
 // answer reports the two ids that are answers and no causes.
 func answer(id originward.CauseID) bool {
@@ -84,7 +90,7 @@ func (e *explained) judge(c causes.Cause) (out []causes.Verdict) {
 			})
 		}
 	}()
-	for _, v := range c.Judge(e.view) {
+	for _, v := range first(c.Judge(e.view), maxSubjects) {
 		if v.Title == "" {
 			v.Title = c.Title
 		}

@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"slices"
+	"sync"
 
 	"github.com/originward/originward"
 	"github.com/originward/originward/internal/causes"
@@ -48,12 +49,24 @@ func related(a, b causes.Verdict) bool {
 	return same && (len(a.Explain) == 0 || len(b.Explain) == 0)
 }
 
-// ancestors lists the causes from which one can follow, nearest first.
-func ancestors(id originward.CauseID) [][]originward.CauseID {
+// lineage lists, for every cause, those from which it can follow, nearest
+// first. It is worked out once: the catalogue never changes.
+var lineage = sync.OnceValue(func() map[originward.CauseID][][]originward.CauseID {
+	m := map[originward.CauseID][][]originward.CauseID{}
+	for _, c := range causes.Catalogue() {
+		m[c.ID] = climb(c.ID)
+	}
+	return m
+})
+
+// ancestors are the causes from which one can follow, nearest first.
+func ancestors(id originward.CauseID) [][]originward.CauseID { return lineage()[id] }
+
+// climb walks up from one cause, level by level.
+func climb(id originward.CauseID) [][]originward.CauseID {
 	var out [][]originward.CauseID
 	seen := []originward.CauseID{id}
-	level := []originward.CauseID{id}
-	for len(level) > 0 {
+	for level := seen; len(level) > 0; {
 		var next []originward.CauseID
 		for _, l := range level {
 			c, _ := causes.Find(l)
