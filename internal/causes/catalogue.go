@@ -57,7 +57,6 @@ var (
 	needMode      = needCDN("cdn_settings", lookMode.How)
 	needDirect    = needOutside("exchange", lookDirect.How)
 	needVisit     = needEdge("edge_answer", lookEdge.How)
-	needSymptom   = Need{[]originward.Vantage{originward.Edge, originward.Outside, originward.Host}, "exchange", lookEdge.How}
 )
 
 // needs makes a list of needs.

@@ -76,14 +76,17 @@ func (v *View) gone(name string, l fact.LogLine) Ans {
 	if len(v.services) == 0 {
 		return Unseen(lookServices)
 	}
-	for _, s := range v.Services(func(s fact.Service) bool { return sameProgram(s, name) }) {
+	same := v.Services(func(s fact.Service) bool { return sameProgram(s, name) })
+	for _, s := range same {
 		if dead(s.Service) {
 			if l.Source == "kernel" && s.Signal != "SIGKILL" && s.Result != "oom-kill" && s.Result != "signal" {
 				return Ans{By: []string{s.By}, Says: nameOf(s.Service) + " is " + s.State, Look: &lookServices}
 			}
 			return Yes(nameOf(s.Service)+" is "+s.State+diedOf(s.Service), s.By)
 		}
-		return No(nameOf(s.Service)+" runs", s.By)
+	}
+	if len(same) > 0 {
+		return No(nameOf(same[0].Service)+" runs", same[0].By)
 	}
 	return No(firstOf(name, "what was killed")+" is no service of the site that is known", v.services[0].ID)
 }
@@ -270,7 +273,9 @@ func (v *View) loaded() Ans {
 		if it.Fact.BusyPct >= 95 || it.Fact.Pressure["cpu.some"] >= 60 || it.Fact.Pressure["memory.full"] >= 20 {
 			return Yes("the host's processors or memory are used up", it.ID)
 		}
-		return No("the host has processor and memory to spare", it.ID)
+	}
+	if len(v.load) > 0 {
+		return No("the host has processor and memory to spare", v.load[0].ID)
 	}
 	return Unseen(lookLoad)
 }

@@ -140,7 +140,7 @@ func extra(e *ruleset.Expr) *ruleset.Extra {
 // dataValue reads NFTA_DATA_VALUE out of a nested data attribute.
 func dataValue(b []byte) ([]byte, error) {
 	it := nfnl.Attrs(b)
-	for it.Next() {
+	if it.Next() {
 		if it.Type != 1 {
 			return nil, unknownAttr{"data", it.Type}
 		}

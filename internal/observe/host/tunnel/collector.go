@@ -41,7 +41,6 @@ type connector struct {
 	fs      rootfs.FS
 	proc    procs.Process // zero = none runs
 	conf    config
-	line    string // command line option that names the service
 	logFile string
 }
 

@@ -16,13 +16,6 @@ const (
 	no
 )
 
-func truthOf(b bool) truth {
-	if b {
-		return yes
-	}
-	return no
-}
-
 func (t truth) not() truth {
 	switch t {
 	case yes:

@@ -136,11 +136,9 @@ func (r *reader) closing(out *fact.WebConfig, s *section, l line) {
 func (r *reader) site(s *section) fact.Site {
 	site := fact.Site{Place: s.head.place(), Stream: r.mode(s) == "tcp"}
 	site.Place.Text = s.title()
-	var binds []line
 	for _, l := range s.lines {
 		switch l.word(0) {
 		case "bind":
-			binds = append(binds, l)
 			site.Listens = append(site.Listens, r.bind(s, l, &site)...)
 		case "default_backend":
 			site.Upstream = conf.Show(l.word(1))
