@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -13,6 +14,7 @@ import (
 
 	"github.com/originward/originward"
 	"github.com/originward/originward/internal/causes"
+	"github.com/originward/originward/internal/edge/errorpage"
 )
 
 func newCausesCmd(s streams) *cobra.Command {
@@ -40,7 +42,7 @@ func newCausesCmd(s streams) *cobra.Command {
 			}
 			switch {
 			case dir != "":
-				return writePages(dir, list)
+				return errors.Join(writePages(filepath.Join(dir, "causes"), list), writeCodes(filepath.Join(dir, "codes"), list))
 			case asJSON:
 				return writeJSON(s.out, causesJSON(list))
 			case len(args) > 0:
@@ -51,7 +53,7 @@ func newCausesCmd(s streams) *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	c.Flags().StringVar(&dir, "dir", "", "write one Markdown page for each cause to this directory")
+	c.Flags().StringVar(&dir, "dir", "", "write one Markdown page for each cause and each error code below this directory")
 	return c
 }
 
@@ -120,6 +122,25 @@ func writePages(dir string, list []causes.Cause) error {
 	var errs []error
 	for _, k := range list {
 		errs = append(errs, os.WriteFile(filepath.Join(dir, string(k.ID)+".md"), []byte(causes.Page(k)), 0o644))
+	}
+	return errors.Join(errs...)
+}
+
+// writeCodes writes the pages that the edge's error pages link to, with the
+// causes that can be behind each.
+func writeCodes(dir string, list []causes.Cause) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	var errs []error
+	for _, n := range errorpage.Numbers() {
+		var behind [][2]string
+		for _, k := range list {
+			if slices.Contains(k.Codes, n) {
+				behind = append(behind, [2]string{string(k.ID), k.Title})
+			}
+		}
+		errs = append(errs, os.WriteFile(filepath.Join(dir, fmt.Sprintf("%d.md", n)), []byte(errorpage.Doc(n, behind)), 0o644))
 	}
 	return errors.Join(errs...)
 }

@@ -8,28 +8,44 @@ import (
 	"github.com/originward/originward/internal/causes"
 )
 
-// TestCausePagesAreCurrent keeps docs/causes what `originward causes --dir
-// docs/causes` writes.
-func TestCausePagesAreCurrent(t *testing.T) {
+// TestPagesAreCurrent keeps docs/causes and docs/codes what `originward causes
+// --dir docs` writes.
+func TestPagesAreCurrent(t *testing.T) {
 	fresh := t.TempDir()
 	list := causes.Catalogue()
-	if err := writePages(fresh, list); err != nil {
+	if err := writePages(filepath.Join(fresh, "causes"), list); err != nil {
 		t.Fatal(err)
 	}
-	dir := filepath.Join("..", "..", "docs", "causes")
-	for _, k := range list {
-		name := string(k.ID) + ".md"
-		want, err := os.ReadFile(filepath.Join(fresh, name))
+	if err := writeCodes(filepath.Join(fresh, "codes"), list); err != nil {
+		t.Fatal(err)
+	}
+	docs := filepath.Join("..", "..", "docs")
+	for _, dir := range []string{"causes", "codes"} {
+		want, have := pages(t, filepath.Join(fresh, dir)), pages(t, filepath.Join(docs, dir))
+		if len(want) == 0 || len(have) != len(want) {
+			t.Errorf("docs/%s has %d pages, wanted %d", dir, len(have), len(want))
+		}
+		for name, text := range want {
+			if have[name] != text {
+				t.Errorf("docs/%s/%s is not current: run `originward causes --dir docs`", dir, name)
+			}
+		}
+	}
+}
+
+func pages(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	names, err := filepath.Glob(filepath.Join(dir, "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range names {
+		raw, err := os.ReadFile(n)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := os.ReadFile(filepath.Join(dir, name))
-		if err != nil || string(got) != string(want) {
-			t.Errorf("%s is not current (%v): run `originward causes --dir docs/causes`", name, err)
-		}
+		out[filepath.Base(n)] = string(raw)
 	}
-	pages, err := filepath.Glob(filepath.Join(dir, "*.md"))
-	if err != nil || len(pages) != len(list) {
-		t.Errorf("%d pages for %d causes (%v)", len(pages), len(list), err)
-	}
+	return out
 }
