@@ -116,6 +116,11 @@ func (v *View) noLostList(b block) Ans {
 	if a := v.emptiedBy(b); a.IsYes() {
 		return a.Not()
 	}
+	if len(v.gateSets(b)) == 0 && portRule(b) {
+		// Such a rule is how allow lists end, and whether a set before it lost
+		// its entries was not told.
+		return Unseen(Look{originward.Host, fact.QFirewall, "look at the sets that the chain asks before its last rule (`nft list ruleset`, `ipset list`): is one of them an allow list, and empty?"})
+	}
 	if len(v.jobs) == 0 {
 		return Unseen(lookJobs)
 	}
@@ -123,6 +128,13 @@ func (v *View) noLostList(b block) Ans {
 		return a.Not()
 	}
 	return Yes("no job that keeps an allow list has failed", v.jobs[0].ID)
+}
+
+// portRule reports whether the deciding rule speaks of the port alone, and is
+// no policy and no tool's default.
+func portRule(b block) bool {
+	r := b.seg().Rule
+	return r != nil && !r.Policy && r.Owner == "" && hasAny(r.Text, "dport")
 }
 
 // served answers whether something takes the leg's connections once they are

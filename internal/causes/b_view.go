@@ -205,6 +205,10 @@ func (v *View) blockCase(id originward.CauseID, b block) *Case {
 	worst := originward.Likely
 	if fails.IsNo() && v.EdgeGood().IsYes() {
 		worst = originward.Possible // latent
+		if old := v.onOldConnections(b); old.IsYes() {
+			worst, fails = originward.Likely, old.Not()
+			c.Explains("reuse|" + b.leg.Target().String())
+		}
 	}
 	c.Ask("Does the edge fail as this verdict would make it fail?", fails, worst, originward.Likely)
 	c.Must("Does the packet filter turn these sources away?", Yes(blockText(b), b.gate.By...))
@@ -213,6 +217,23 @@ func (v *View) blockCase(id originward.CauseID, b block) *Case {
 		c.AtMost(originward.Likely, "the kernel's own trace disagrees with the model of the ruleset")
 	}
 	return c
+}
+
+// onOldConnections answers whether the addresses of the edge that a block turns
+// away are served only over connections that had stood before it: no new one
+// was seen to get through.
+func (v *View) onOldConnections(b block) Ans {
+	a := Ans{}
+	for _, h := range b.leg.Exact {
+		if !slices.Contains(b.hit, h.Egress) || !h.Good() {
+			continue
+		}
+		if !h.Reused {
+			return No(h.Egress.String()+" gets through", h.By...)
+		}
+		a = Yes("the edge's exchanges from "+h.Egress.String()+" all went over connections that had stood before", h.By...)
+	}
+	return a
 }
 
 func blockText(b block) string {

@@ -273,8 +273,8 @@ func (v *View) tlsLimits(l *Leg) Ans {
 // judgeHelloSplit: a device drops a ClientHello that spans two packets.
 func judgeHelloSplit(v *View) []Verdict {
 	var out []Verdict
-	for _, h := range v.failedHandshakes() {
-		small := h.leg.shakes(fact.VariantSmallHello, "a ClientHello that fits one packet completes")
+	for _, h := range v.lostHellos() {
+		small := h.leg.smallHello()
 		if !small.IsYes() {
 			continue
 		}
@@ -290,6 +290,30 @@ func judgeHelloSplit(v *View) []Verdict {
 		out = append(out, c.Fix(f).Done())
 	}
 	return out
+}
+
+// lostHellos are the handshakes that end without an alert: those of the plain
+// exchange, and those of the large hello alone.
+func (v *View) lostHellos() []handshake {
+	out := v.failedHandshakes()
+	for _, l := range v.Legs {
+		if l.Scheme != "https" || l.Used == fact.No || slices.ContainsFunc(out, func(h handshake) bool { return h.leg == l }) {
+			continue
+		}
+		if o, x, ok := l.variant(fact.VariantLargeHello); ok && o == OutTLS {
+			out = append(out, handshake{l, *x.Fact.Fault, x.ID, false})
+		}
+	}
+	return out
+}
+
+// smallHello answers whether a handshake with a small hello completes: asked
+// for as such, or the plain exchange where the large one is what fails.
+func (l *Leg) smallHello() Ans {
+	if a := l.shakes(fact.VariantSmallHello, "a ClientHello that fits one packet completes"); a.Known() {
+		return a
+	}
+	return directIs(l, "completes the ordinary handshake", OutOK, OutBody, OutEmpty, OutSlow, OutBadHTTP, OutHead)
 }
 
 // judgeSNIFiltered: a network between resets handshakes by name.

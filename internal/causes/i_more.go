@@ -71,7 +71,10 @@ func (v *View) localHangs(l *Leg) Ans {
 	a := Unseen(lookLocal)
 	for _, x := range l.Local {
 		switch o := OutcomeOf(x.Fact); {
-		case o == OutSlow, o == OutTimeout, o == OutNoAck, o == OutTLS && hung(x.Fact.Fault):
+		case o == OutTimeout, o == OutUnreachable:
+			// Not a word of the server: the kernel answers connects, or its packet
+			// filter does not let them through.
+		case o == OutSlow, o == OutNoAck, o == OutTLS && hung(x.Fact.Fault):
 			a = Yes("on the host itself a request to "+x.Fact.Target.String()+" gets no answer", x.ID)
 		case o != "":
 			return No("on the host itself a request is answered: "+string(o), x.ID)

@@ -1,7 +1,6 @@
 package causes
 
 import (
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -113,7 +112,7 @@ func targets(l fact.LogLine, u fact.Upstream) bool {
 		return true
 	}
 	for _, a := range u.Resolved {
-		if strings.Contains(t, netip.AddrPortFrom(a, u.Addr.Port()).String()) {
+		if strings.Contains(t, a.String()) {
 			return true
 		}
 	}

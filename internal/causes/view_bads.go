@@ -200,7 +200,9 @@ func (v *View) closedBehind(l *Leg) bool {
 	failed := false
 	for _, x := range l.Local {
 		switch OutcomeOf(x.Fact) {
-		case "":
+		case "", OutTimeout, OutUnreachable:
+			// A packet filter that keeps strangers out keeps the host's own
+			// requests out as well, where nobody excepted loopback.
 		case OutOK:
 			return false
 		default:
