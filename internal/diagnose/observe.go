@@ -3,6 +3,7 @@ package diagnose
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"sync"
 
 	"github.com/originward/originward"
@@ -72,7 +73,7 @@ func ObserveOutside(ctx context.Context, a Ask) *originward.Bundle {
 
 // known is what the observers after the CDN's API start from.
 type known struct {
-	origins []outside.Origin // named by the user, or else by the CDN
+	origins []outside.Origin // named by the user, and those that the CDN contacts
 	edges   []netip.Addr
 }
 
@@ -111,10 +112,20 @@ func (a *Ask) observeCDN(ctx context.Context, g *gathered) known {
 		missing = append(missing, originward.NotObserved{Vantage: originward.CDN, Why: err.Error()})
 	}
 	g.add(seen, missing)
-	if len(k.origins) == 0 {
-		k.origins = originsOf(seen)
-	}
+	k.origins = union(k.origins, originsOf(seen))
 	return k
+}
+
+// union adds the origins that the CDN contacts to those that the user named:
+// where they differ, both have to be looked at.
+func union(named, recorded []outside.Origin) []outside.Origin {
+	for _, o := range recorded {
+		same := func(n outside.Origin) bool { return n.Addr == o.Addr && n.Name == o.Name }
+		if !slices.ContainsFunc(named, same) {
+			named = append(named, o)
+		}
+	}
+	return named
 }
 
 // originsOf takes the addresses and targets of the site's proxied records.

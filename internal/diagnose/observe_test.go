@@ -12,6 +12,7 @@ import (
 
 	"github.com/originward/originward"
 	"github.com/originward/originward/fact"
+	"github.com/originward/originward/internal/observe/outside"
 )
 
 // refusing is an address on loopback that nobody listens on.
@@ -117,5 +118,22 @@ func TestARefusalIsKnownAtOnce(t *testing.T) {
 	// The fast timers call silence after seconds; a refusal needs none of them.
 	if took := time.Since(began); took > 2*time.Second || len(b.Evidence) == 0 {
 		t.Errorf("took %v for %d items", took, len(b.Evidence))
+	}
+}
+
+func TestNamedAndRecordedOriginsAreBothLookedAt(t *testing.T) {
+	parse := func(ss ...string) (out []outside.Origin) {
+		for _, s := range ss {
+			o, err := ParseOrigin(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, o)
+		}
+		return out
+	}
+	got := union(parse("203.0.113.10:8443"), parse("203.0.113.10", "203.0.113.99"))
+	if len(got) != 2 || got[0].Port != 8443 || got[1].Addr.String() != "203.0.113.99" {
+		t.Errorf("%v", got)
 	}
 }
