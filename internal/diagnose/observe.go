@@ -112,13 +112,13 @@ func (a *Ask) observeCDN(ctx context.Context, g *gathered) known {
 		missing = append(missing, originward.NotObserved{Vantage: originward.CDN, Why: err.Error()})
 	}
 	g.add(seen, missing)
-	k.origins = union(k.origins, originsOf(seen))
+	k.origins = joinOrigins(k.origins, originsOf(seen))
 	return k
 }
 
-// union adds the origins that the CDN contacts to those that the user named:
+// joinOrigins adds the origins that the CDN contacts to those that the user named:
 // where they differ, both have to be looked at.
-func union(named, recorded []outside.Origin) []outside.Origin {
+func joinOrigins(named, recorded []outside.Origin) []outside.Origin {
 	for _, o := range recorded {
 		same := func(n outside.Origin) bool { return n.Addr == o.Addr && n.Name == o.Name }
 		if !slices.ContainsFunc(named, same) {

@@ -132,7 +132,7 @@ func TestNamedAndRecordedOriginsAreBothLookedAt(t *testing.T) {
 		}
 		return out
 	}
-	got := union(parse("203.0.113.10:8443"), parse("203.0.113.10", "203.0.113.99"))
+	got := joinOrigins(parse("203.0.113.10:8443"), parse("203.0.113.10", "203.0.113.99"))
 	if len(got) != 2 || got[0].Port != 8443 || got[1].Addr.String() != "203.0.113.99" {
 		t.Errorf("%v", got)
 	}
