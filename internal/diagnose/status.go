@@ -88,13 +88,15 @@ func telling(h causes.Hit) int {
 	case h.Good():
 	case h.Pending:
 		n = 1
+	case h.Code == 522:
+		n = 6 // silence tells less than any answer: a filter that rejects answers only so often
 	case h.Code >= 520 && h.Code <= 530 || h.Code >= 1000:
 		n = 8
 	default:
 		n = 4
 	}
 	if h.Own {
-		n += 2
+		n += 4
 	}
 	if h.Scheme == "https" {
 		n++

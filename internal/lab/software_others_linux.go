@@ -100,7 +100,7 @@ func haproxy(conf string) step {
 		if err := s.Origin.Write("/etc/haproxy/haproxy.cfg", conf); err != nil {
 			return err
 		}
-		return steps(sh("setsid haproxy -db -f /etc/haproxy/haproxy.cfg -p /run/haproxy.pid </dev/null >>/var/log/haproxy.log 2>&1 &"), listens(443))(ctx, s)
+		return steps(sh("setsid haproxy -db -f /etc/haproxy/haproxy.cfg </dev/null >>/var/log/haproxy.log 2>&1 & echo $! >/run/haproxy.pid"), listens(443))(ctx, s)
 	}
 }
 

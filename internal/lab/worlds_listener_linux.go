@@ -88,7 +88,7 @@ func rejectedWorlds() []*World {
 			w.Needs = []string{"haproxy", "python3"}
 			w.Setup = steps(app(3000, "ok"), haproxy(haproxyConf("", haproxyApp)))
 			w.Break = steps(sh(haproxyStop), write("/etc/haproxy/haproxy.cfg", haproxyConf("no-such-keyword yes", haproxyApp)),
-				sh("haproxy -db -f /etc/haproxy/haproxy.cfg -p /run/haproxy.pid >>/var/log/haproxy.log 2>&1 || true"))
+				sh("haproxy -db -f /etc/haproxy/haproxy.cfg >>/var/log/haproxy.log 2>&1 || true"))
 			w.Cure = haproxy(haproxyConf("", haproxyApp))
 		}),
 		rejected.with(func(w *World) {
