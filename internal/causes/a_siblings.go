@@ -262,7 +262,7 @@ func judgeWrongPort(v *View) []Verdict {
 // socket of the host.
 func (v *View) servedElsewhere(u unheard) (a Ans, port uint16, who string) {
 	for _, l := range v.Legs {
-		if l.Origin == u.leg.Origin && l.Port != u.leg.Port && l.Used == fact.No && directWorks(l).IsYes() {
+		if l.Origin == u.leg.Origin && l.Port != u.leg.Port && l.Port != 80 && l.Port != 443 && l.Used == fact.No && directWorks(l).IsYes() {
 			return directWorks(l), l.Port, "the service"
 		}
 	}

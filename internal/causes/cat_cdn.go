@@ -5,7 +5,7 @@ func cdnCauses() []Cause {
 	return []Cause{
 		{
 			ID: "cdn.ssl-mode-too-low", Family: "E", Title: "the SSL mode is too low for this origin", Codes: []int{520}, Where: atTheCDN,
-			Needs: needs(needMode, needDirect), Judge: judgeModeTooLow,
+			Needs: needs(needMode, needDirect, needVisit), Judge: judgeModeTooLow,
 			Doc: Doc{
 				What:  "Mode off or flexible sends plain http to an origin that only wants https.",
 				Looks: "A redirect loop; 520 on platforms that do not redirect.",

@@ -17,7 +17,7 @@ func listenerCauses() []Cause {
 	return []Cause{
 		{
 			ID: "listener.none", Family: "A", Title: "nothing listens on the port", Codes: []int{521}, Where: onTheHost,
-			Needs: needs(needListeners), After: append(starts, "listener.wrong-port", "listener.loopback-only"), Judge: judgeListenerNone,
+			Needs: needs(needListeners), After: append(starts, "listener.wrong-port", "listener.loopback-only", "cdn.ssl-mode-too-low", "cdn.protocol-policy"), Judge: judgeListenerNone,
 			Doc: Doc{
 				What:  "No process takes connections on the port that the CDN contacts: the web server is stopped, was never installed, or was removed by an update.",
 				Looks: "521 at once, for everyone. A direct connect is refused at once too, on every path.",
@@ -92,7 +92,7 @@ func listenerCauses() []Cause {
 		},
 		{
 			ID: "listener.wrong-port", Family: "A", Title: "the service listens on another port", Codes: []int{521, 522}, Where: onTheHost,
-			Needs: needs(needListeners), After: ids("listener.config-rejected", "listener.bind-failed"), Judge: judgeWrongPort,
+			Needs: needs(needListeners), After: ids("listener.config-rejected", "listener.bind-failed", "cdn.ssl-mode-too-low"), Judge: judgeWrongPort,
 			Doc: Doc{
 				What:  "The service runs on another port than the one that the CDN contacts.",
 				Looks: "521; the application answers on its own port.",

@@ -13,6 +13,9 @@ import (
 // wants https.
 func judgeModeTooLow(v *View) []Verdict {
 	var out []Verdict
+	if v.otherVendor() {
+		return nil // that vendor's own setting: see cdn.protocol-policy
+	}
 	for _, o := range v.Origins {
 		http, https := v.schemeLegs(o)
 		if http == nil {
@@ -34,7 +37,7 @@ func (v *View) tooLow(o *Origin, http, https *Leg, redirects, broken Ans) Verdic
 	c.v.Subject.Host = v.Host
 	wants := redirects
 	if !redirects.IsYes() && broken.IsYes() {
-		fails, keys := v.Fails(http, 520)
+		fails, keys := v.Fails(http, 520, 521)
 		c.Explains(keys...)
 		loops, wants = fails, broken
 	}
@@ -59,6 +62,14 @@ func (v *View) tooLow(o *Origin, http, https *Leg, redirects, broken Ans) Verdic
 		onCDN("set the zone's SSL mode to strict (PATCH /zones/ID/settings/ssl {\"value\":\"strict\"})", "set it back to "+firstOf(string(v.Mode.SSL), "flexible")))
 	f.Verify = "originward preflight " + firstOf(v.Host, "HOST") + ", and " + v.diagnoseAgain()
 	return c.Fix(f).Done()
+}
+
+// otherVendor reports whether the edge is one whose origin scheme is set in
+// another way than by Cloudflare's modes.
+func (v *View) otherVendor() bool {
+	return slices.ContainsFunc(v.Hits, func(h Hit) bool {
+		return h.CDN != "" && h.CDN != string(cdn.Cloudflare) && h.CDN != string(cdn.Originward)
+	})
 }
 
 // schemeLegs are the usual plain and TLS legs of an origin.
@@ -118,7 +129,10 @@ func sameURL(loc, host, path string) bool {
 // plainBroken answers whether plain http is closed without an answer while
 // https works: a platform that does not redirect.
 func (v *View) plainBroken(l *Leg) Ans {
-	return directIs(l, "closes plain http without an answer", OutEmpty, OutBadHTTP)
+	if a := directIs(l, "closes plain http without an answer", OutEmpty, OutBadHTTP); a.IsYes() || v.Listening(l).IsYes() {
+		return a
+	}
+	return directIs(l, "does not take plain http at all", OutRefused)
 }
 
 // loops answers whether a visit through the edge came back to the same URL.

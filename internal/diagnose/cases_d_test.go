@@ -115,6 +115,7 @@ func cdnCases() []broken {
 			}
 			return w
 		}},
+		{name: "mode too low, no plain http", want: ids("cdn.ssl-mode-too-low"), needs: []originward.Vantage{originward.CDN, originward.Outside}, world: httpsOnly},
 		{name: "rule blocks", want: ids("cdn.rule-blocks"), needs: []originward.Vantage{originward.CDN, originward.Edge}, world: func() *bt.World {
 			w := bt.Healthy().EdgeErr(403, 0)
 			for i := range w.Record.Items {
@@ -152,4 +153,14 @@ func cdnCases() []broken {
 			return w
 		}},
 	}
+}
+
+// httpsOnly is an origin without plain http under a mode that needs it.
+func httpsOnly() *bt.World {
+	w := noSocket(bt.Healthy(), 80).Swap(bt.Refused(bt.Origin4, 80))
+	w.Settings.SSL = originward.SSLFlexible
+	w.Local = []fact.Exchange{bt.OK(bt.Origin4, 443), bt.Refused(bt.Origin4, 80)}
+	w.Web[0].Listens = w.Web[0].Listens[1:]
+	w.Web[0].Sites[0].Listens = w.Web[0].Listens
+	return w.Visit(netip.AddrPortFrom(bt.Origin4, 80), 521, originward.PhaseConnect, originward.ConnectionRefused)
 }

@@ -22,7 +22,7 @@ var hostNeeded = []originward.Vantage{originward.Host}
 
 // all lists every world.
 func all() []broken {
-	return slices.Concat(listenerCases(), firewallCases(), banCases(), dnsCases(), cdnCases(), tlsCases(), httpCases(), backendCases(), capacityCases(), pathCases(), tunnelCases())
+	return slices.Concat(listenerCases(), firewallCases(), banCases(), dnsCases(), cdnCases(), tlsCases(), httpCases(), backendCases(), capacityCases(), pathCases(), tunnelCases(), rareCases())
 }
 
 func TestCases(t *testing.T) {

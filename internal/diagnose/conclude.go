@@ -141,10 +141,17 @@ func (e *explained) cheapest(keys []string) *originward.Next {
 			cmp.Compare(a.look.Question, b.look.Question),
 		)
 	})
-	if len(votes) > 0 {
+	// A whole vantage that is missing tells more than a closer look from one
+	// that is there.
+	if len(votes) > 0 && (e.fresh(votes[0].look) > 0 || e.whole()) {
 		return votes[0].look.Next()
 	}
 	return e.anyMissing()
+}
+
+// whole reports whether every vantage was looked from.
+func (e *explained) whole() bool {
+	return !slices.ContainsFunc(originward.Vantages(), func(v originward.Vantage) bool { return !e.view.Has(v) })
 }
 
 // fresh prefers a vantage that was not looked at at all.
