@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"time"
 
 	"github.com/originward/originward/internal/netns"
 )
@@ -91,8 +92,12 @@ func hold(n int, port uint16, say string) step {
 			}
 			s.held = append(s.held, c)
 			if _, err := io.WriteString(c, say); err != nil {
-				return err
+				continue // turned away, as is wanted
 			}
+			// One after the other: a server that is given all at once may close
+			// those of which it has read nothing yet.
+			_ = c.SetReadDeadline(time.Now().Add(10 * millisecond))
+			_, _ = c.Read(make([]byte, 1))
 		}
 		return nil
 	}

@@ -55,6 +55,7 @@ var rules = []rule{
 	row("nginx", fact.LogTLSHandshake, `SSL_do_handshake\(\) failed.*while SSL handshaking, client`),
 	row("nginx", fact.LogHTTP2, `(?:http2|HTTP/2|client sent .*(?:stream|frame))`),
 	row("nginx", fact.LogChildCrash, `worker process \d+ exited on signal (?P<errno>\d+)`),
+	row("nginx", fact.LogDiskFull, `No space left on device`), // what an application says through FastCGI
 	row("nginx", fact.LogConfigError, `\[emerg\] .* in (?P<target>/\S+:\d+)`),
 
 	row("apache", fact.LogBindFailed, `\((?P<errno>\d+)\).*AH00072: make_sock: could not bind to address (?P<target>\S+)`),
@@ -78,10 +79,12 @@ var rules = []rule{
 	row("apache", fact.LogProxyProtocol, `AH0349[0-9]|RemoteIPProxyProtocol`),
 	row("apache", fact.LogHTTP2, `AH0(?:29|30)\d\d: h2_`),
 	row("apache", fact.LogChildCrash, `AH0005[12]: child pid \d+ exit signal (?P<target>[A-Za-z ]+) \((?P<errno>\d+)\)`),
+	row("apache", fact.LogDiskFull, `No space left on device`),
 	row("apache", fact.LogConfigError, `AH00526|Syntax error on line \d+ of (?P<target>\S+)`),
 
 	row("php-fpm", fact.LogWorkersFull, `server reached (?:pm\.)?max_children`),
 	row("php-fpm", fact.LogChildCrash, `child \d+ exited on signal (?P<errno>\d+)`),
+	row("php-fpm", fact.LogDiskFull, `No space left on device`),
 	row("php-fpm", fact.LogTooManyFiles, `\((?P<errno>24)\)|Too many open files`),
 
 	row("haproxy", fact.LogBindFailed, `[Cc]annot bind (?:UNIX )?socket.*\[(?P<target>[^\]]+)\]`),
@@ -96,6 +99,7 @@ var rules = []rule{
 	row("lighttpd", fact.LogBindFailed, `can't bind to (?:socket|port):? ?(?P<target>\S+)`),
 	row("lighttpd", fact.LogUpstreamRefused, `(?:establishing connection failed|connect failed): (?:socket: )?(?P<target>\S+)?.*(?:Connection refused|No such file)`),
 	row("lighttpd", fact.LogWorkersFull, `sockets disabled, connection limit reached`),
+	row("lighttpd", fact.LogDiskFull, `No space left on device`),
 	row("lighttpd", fact.LogTooManyFiles, `sockets disabled, out-of-fds`),
 
 	row("caddy", fact.LogUpstreamRefused, `dial (?:tcp|unix) (?P<target>[^:\s]+:?\d*|/\S+): connect: connection refused`),

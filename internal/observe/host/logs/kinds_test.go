@@ -39,6 +39,8 @@ var samples = []struct {
 	{"apache", `[Sun Nov 22 08:00:00.1 2026] [proxy:error] [pid 1] (111)Connection refused: AH00957: HTTP: attempt to connect to 127.0.0.1:3000 (127.0.0.1) failed`, fact.LogUpstreamRefused, "127.0.0.1:3000", "", 111},
 	{"apache", `[Sun Nov 22 08:00:00.1 2026] [authz_core:error] [pid 1] [client 173.245.48.10:4711] AH01630: client denied by server configuration: /var/www/`, fact.LogDenied, "", "173.245.48.10", 0},
 	{"apache", `[Sun Nov 22 08:00:00.1 2026] [core:notice] [pid 1] AH00052: child pid 77 exit signal Segmentation fault (11)`, fact.LogChildCrash, "Segmentation fault", "", 11},
+	{"nginx", `2026/11/22 08:00:00 [error] 9#9: *1 FastCGI sent in stderr: "PHP message: PHP Warning:  file_put_contents(): Write of 8192 bytes failed with errno=28 No space left on device in /var/www/index.php on line 1" while reading response header from upstream, client: 173.245.48.10, server: shop.example, request: "GET / HTTP/1.1", upstream: "fastcgi://unix:/run/php/php8.2-fpm.sock:"`, fact.LogDiskFull, "", "173.245.48.10", 0},
+	{"php-fpm", `[22-Nov-2026 08:00:00] WARNING: [pool www] child 7 said into stderr: "session_start(): write failed: No space left on device (28)"`, fact.LogDiskFull, "", "", 0},
 	{"php-fpm", `[22-Nov-2026 08:00:00] WARNING: [pool www] server reached pm.max_children setting (5), consider raising it`, fact.LogWorkersFull, "", "", 0},
 	{"haproxy", `Server app/app1 is DOWN, reason: Layer4 connection problem, info: "Connection refused"`, fact.LogUpstreamRefused, "app/app1", "", 0},
 	{"fail2ban", `2026-11-22 08:00:00,123 fail2ban.actions        [7]: NOTICE  [nginx-botsearch] Ban 173.245.48.10`, fact.LogBan, "nginx-botsearch", "173.245.48.10", 0},

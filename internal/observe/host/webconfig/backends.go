@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/originward/originward"
 	"github.com/originward/originward/fact"
 	"github.com/originward/originward/internal/exchange"
 	"github.com/originward/originward/internal/observe/host/cidr"
@@ -203,7 +204,26 @@ func (t *trying) exchange(ctx context.Context, u *fact.Upstream, host string) {
 	if t.own != nil && t.own(u.Addr) {
 		spec.NoRequest = true
 	}
-	note(u, exchange.Probe(ctx, spec))
+	x := exchange.Probe(ctx, spec)
+	note(u, x)
+	if u.Scheme != "https" && u.Scheme != "wss" && !spec.NoRequest && hungUp(x) {
+		t.handshake(ctx, u, spec)
+	}
+}
+
+// hungUp reports whether a backend took a request and closed without a word.
+func hungUp(x fact.Exchange) bool {
+	return x.Connected() && x.Fault != nil && x.Fault.BytesRead == 0 && x.Fault.Sample == "" &&
+		(x.Fault.Type == originward.ConnectionTerminated || x.Fault.Type == originward.HTTPResponseIncomplete)
+}
+
+// handshake asks a backend that closed on plain HTTP whether it speaks TLS:
+// some TLS servers hang up without an alert.
+func (t *trying) handshake(ctx context.Context, u *fact.Upstream, spec exchange.ProbeSpec) {
+	spec.Target.TLS, spec.Target.SNI, spec.NoRequest = &exchange.TLSPolicy{ALPN: exchange.ALPNHTTP1}, t.hostFor(spec.Target.Host), true
+	if x := exchange.Probe(ctx, spec); x.TLS != nil && x.TLS.Complete {
+		u.Speaks = "tls"
+	}
 }
 
 func (t *trying) hostFor(host string) string {
