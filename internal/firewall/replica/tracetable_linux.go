@@ -13,7 +13,7 @@ const traceTable = "originward_trace"
 
 // Message numbers for building rulesets (NFT_MSG_*), and flags of netlink requests.
 const (
-	msgNewTable = nfnl.SubsysNFTables<<8 | 0
+	msgNewTable = nfnl.SubsysNFTables << 8 // | 0
 	msgNewChain = nfnl.SubsysNFTables<<8 | 3
 	msgNewRule  = nfnl.SubsysNFTables<<8 | 6
 
