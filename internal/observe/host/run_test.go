@@ -62,7 +62,7 @@ func TestOneNeverCostsTheOthers(t *testing.T) {
 			}
 			why[n.Question] = n.Why
 		}
-		for q, want := range map[originward.Question]string{fact.QLoad: "assignment to entry in nil map", fact.QBans: "no answer within 2s", fact.QClock: "larger than its budget"} {
+		for q, want := range map[originward.Question]string{fact.QLoad: "index out of range", fact.QBans: "no answer within 2s", fact.QClock: "larger than its budget"} {
 			if !strings.Contains(why[q], want) {
 				t.Errorf("%s: not observed because %q, want %q", q, why[q], want)
 			}
