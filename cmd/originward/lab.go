@@ -49,7 +49,7 @@ func labList(s streams, format string) error {
 	case "json":
 		out := []labWorld{}
 		for _, w := range lab.Worlds() {
-			out = append(out, labWorld{w.Name, w.Title, w.Code, w.Causes, lab.Lacks(w)})
+			out = append(out, labWorld{w.Name, w.Title, w.Code, append([]originward.CauseID{}, w.Causes...), lab.Lacks(w)})
 		}
 		enc := json.NewEncoder(s.out)
 		enc.SetIndent("", "  ")

@@ -1,11 +1,15 @@
 package bans
 
 import (
+	"bytes"
 	"context"
 	"debug/elf"
 	"errors"
+	"io"
 	"io/fs"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -83,6 +87,9 @@ func listening(ctx context.Context, s *survey, f rootfs.FS) (asks []string, link
 		if !slices.Contains(asks, sock.Program) {
 			asks = append(asks, sock.Program)
 		}
+		if loadsWrappers(s.env.Proc, sock.PID) {
+			return asks, fact.Yes, programs
+		}
 		switch usesWrappers(f, sock.Exe) {
 		case fact.Yes:
 			return asks, fact.Yes, programs
@@ -95,6 +102,25 @@ func listening(ctx context.Context, s *survey, f rootfs.FS) (asks []string, link
 	}
 	return asks, linked, programs
 }
+
+// loadsWrappers reports whether a process has the library loaded, linked to it
+// or not: scripts and plug-ins load it as they run.
+func loadsWrappers(proc string, pid int) bool {
+	if pid == 0 {
+		return false
+	}
+	file, err := os.Open(filepath.Join(proc, strconv.Itoa(pid), "maps"))
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	maps, err := io.ReadAll(io.LimitReader(file, maxMaps))
+	return err == nil && bytes.Contains(maps, []byte("/libwrap.so"))
+}
+
+// maxMaps bounds what is read of a process's memory map: an ordinary server's
+// is some tens of KiB.
+const maxMaps = 4 << 20
 
 // usesWrappers looks for libwrap among the libraries of an executable. A
 // script's interpreter says nothing about the script.

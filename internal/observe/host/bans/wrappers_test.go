@@ -2,6 +2,7 @@ package bans
 
 import (
 	"net/netip"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -76,6 +77,24 @@ nginx: [2400:cb00::]/32
 	}
 	if list, _ := wrappers(t.Context(), on(t, "-- /etc/hostname --\n")); len(list) != 0 {
 		t.Errorf("a list that is not there: %+v", list)
+	}
+}
+
+func TestLoadsWrappers(t *testing.T) {
+	proc := t.TempDir()
+	for pid, maps := range map[string]string{
+		"7": "7f00-7f01 r-xp 00000000 fd:00 12 /usr/lib/x86_64-linux-gnu/libwrap.so.0.7.6\n",
+		"8": "7f00-7f01 r-xp 00000000 fd:00 12 /usr/lib/x86_64-linux-gnu/libc.so.6\n",
+	} {
+		if err := os.MkdirAll(filepath.Join(proc, pid), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(proc, pid, "maps"), []byte(maps), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !loadsWrappers(proc, 7) || loadsWrappers(proc, 8) || loadsWrappers(proc, 9) || loadsWrappers(proc, 0) {
+		t.Error("the library is looked for in the process's memory map")
 	}
 }
 
