@@ -22,7 +22,7 @@ func judgeModeTooLow(v *View) []Verdict {
 			continue
 		}
 		redirects := v.redirectsToSelf(http)
-		broken := v.plainBroken(http)
+		broken := v.plainBroken(http, https)
 		if !redirects.IsYes() && !broken.IsYes() && !v.loops().IsYes() {
 			continue
 		}
@@ -128,8 +128,8 @@ func sameURL(loc, host, path string) bool {
 
 // plainBroken answers whether plain http is closed without an answer while
 // https works: a platform that does not redirect.
-func (v *View) plainBroken(l *Leg) Ans {
-	if a := directIs(l, "closes plain http without an answer", OutEmpty, OutBadHTTP); a.IsYes() || v.Listening(l).IsYes() {
+func (v *View) plainBroken(l, https *Leg) Ans {
+	if a := directIs(l, "closes plain http without an answer", OutEmpty, OutBadHTTP); a.IsYes() || v.Listening(l).IsYes() || https == nil || !directWorks(https).IsYes() {
 		return a
 	}
 	return directIs(l, "does not take plain http at all", OutRefused)
