@@ -24,7 +24,7 @@ func (s *Snapshot) Ask(q Question) Answer {
 		a.Limits = append(a.Limits, Limit{What: "interfaces", Why: "no interface a packet could arrive on", Hides: true})
 		return a
 	}
-	b := newBuilder(s, width, cdn)
+	b := newBuilder(s, width, cdn, len(a.In))
 	for _, in := range a.In {
 		r := s.host.Run(eval.Query{Width: width, Dst: interval.FromAddr(q.Dst), Port: q.Port, In: s.net.Link(in.Index)})
 		a.Delivery = Delivery(r.Delivery)

@@ -1,7 +1,7 @@
 package firewall
 
 import (
-	"encoding/json"
+	"fmt"
 	"net/netip"
 	"slices"
 
@@ -18,16 +18,21 @@ type builder struct {
 	sizeC, sizeO  float64
 	publicC, pubO float64
 	runs          int
+	// several interfaces may be asked, whose like segments are joined by what they say.
+	several bool
+	byKey   map[string][]int
 }
 
-// part is a segment of one side, before the interfaces are joined.
+// part is a segment of one side. Its description is written only when it is kept: fifty thousand bans are fifty
+// thousand parts.
 type part struct {
-	set  *interval.Set
-	seg  Segment
-	key  string
-	cdn  bool
-	size float64
-	pub  float64
+	set    *interval.Set
+	eval   eval.Segment
+	run    *eval.Result
+	ifaces []string
+	cdn    bool
+	size   float64
+	pub    float64
 }
 
 // public4 and public6 are the unicast space an internet client can come from (RFC 6890 and IANA's registries, 2026-07).
@@ -52,11 +57,11 @@ func publicSet(width int) *interval.Set {
 	return out
 }
 
-func newBuilder(s *Snapshot, width int, cdn *interval.Set) *builder {
-	b := &builder{s: s, width: width, cdn: cdn, public: publicSet(width)}
+func newBuilder(s *Snapshot, width int, cdn *interval.Set, ifaces int) *builder {
+	b := &builder{s: s, width: width, cdn: cdn, public: publicSet(width), several: ifaces > 1, byKey: map[string][]int{}}
 	b.sizeC = cdn.Size()
 	b.sizeO = interval.Iv{Hi: interval.Max(width)}.Size() - b.sizeC
-	b.publicC = cdn.Intersect(b.public).Size()
+	b.publicC = cdn.SizeWithin(b.public)
 	b.pubO = b.public.Size() - b.publicC
 	return b
 }
@@ -64,9 +69,10 @@ func newBuilder(s *Snapshot, width int, cdn *interval.Set) *builder {
 // add files the segments of one interface, joining those another interface had alike.
 func (b *builder) add(iface string, r *eval.Result) {
 	b.runs++
-	for _, seg := range r.Segments() {
-		rest := seg.Set.Clone()
-		in := rest.Extract(b.cdn)
+	segs := r.Segments()
+	b.parts = slices.Grow(b.parts, len(segs)+8)
+	for _, seg := range segs {
+		in, rest := b.halves(seg.Set)
 		for _, half := range []struct {
 			set *interval.Set
 			cdn bool
@@ -79,31 +85,34 @@ func (b *builder) add(iface string, r *eval.Result) {
 	}
 }
 
+// halves splits a set into its part within the CDN's ranges and the rest.
+func (b *builder) halves(set *interval.Set) (in, rest *interval.Set) {
+	if iv, ok := set.First(); ok && set.Len() == 1 {
+		switch {
+		case !b.cdn.Overlaps(iv):
+			return &interval.Set{}, set
+		case b.cdn.Covers(iv):
+			return set, &interval.Set{}
+		}
+	}
+	rest = set.Clone()
+	in = rest.Extract(b.cdn)
+	return in, rest
+}
+
 func (b *builder) file(iface string, r *eval.Result, seg eval.Segment, set *interval.Set, cdn bool) {
-	p := part{set: set, cdn: cdn, size: set.Size(), pub: set.Intersect(b.public).Size()}
-	p.seg = b.segment(r, seg, set)
-	p.seg.Interfaces = []string{iface}
-	p.key = keyOf(p.seg)
-	if b.runs > 1 {
-		for i := range b.parts {
-			o := &b.parts[i]
-			if o.cdn == cdn && o.key == p.key && o.set.Equal(set) {
-				o.seg.Interfaces = append(o.seg.Interfaces, iface)
+	p := part{set: set, eval: seg, run: r, ifaces: []string{iface}, cdn: cdn, size: set.Size(), pub: set.SizeWithin(b.public)}
+	if b.several {
+		key := fmt.Sprint(cdn, p.size, seg.Verdict, seg.Key())
+		for _, i := range b.byKey[key] {
+			if o := &b.parts[i]; o.set.Equal(set) {
+				o.ifaces = append(o.ifaces, iface)
 				return
 			}
 		}
+		b.byKey[key] = append(b.byKey[key], len(b.parts))
 	}
 	b.parts = append(b.parts, p)
-}
-
-// keyOf identifies what a segment says, apart from where.
-func keyOf(s Segment) string {
-	s.Interfaces, s.Prefixes = nil, nil
-	j, err := json.Marshal(s)
-	if err != nil {
-		return ""
-	}
-	return string(j)
 }
 
 // segment fills a public segment from an evaluated one.
@@ -129,7 +138,7 @@ var rank = map[Verdict]int{Drop: 0, Reject: 0, Unknown: 1, Depends: 2, Accept: 3
 // sides sums up and cuts to size.
 func (b *builder) sides() (cdn, others Side) {
 	slices.SortStableFunc(b.parts, func(x, y part) int {
-		if d := rank[x.seg.Verdict] - rank[y.seg.Verdict]; d != 0 {
+		if d := rank[Verdict(x.eval.Verdict)] - rank[Verdict(y.eval.Verdict)]; d != 0 {
 			return d
 		}
 		switch {
@@ -146,11 +155,13 @@ func (b *builder) sides() (cdn, others Side) {
 		if p.cdn {
 			side, size, pub = &cdn, b.sizeC, b.publicC
 		}
-		weight := float64(len(p.seg.Interfaces)) / float64(b.runs)
-		side.Shares.add(p.seg.Verdict, weight*ratio(p.size, size))
-		side.Public.add(p.seg.Verdict, weight*ratio(p.pub, pub))
+		weight, verdict := float64(len(p.ifaces))/float64(b.runs), Verdict(p.eval.Verdict)
+		side.Shares.add(verdict, weight*ratio(p.size, size))
+		side.Public.add(verdict, weight*ratio(p.pub, pub))
 		if len(side.Segments) < MaxSegments {
-			side.Segments = append(side.Segments, p.seg)
+			seg := b.segment(p.run, p.eval, p.set)
+			seg.Interfaces = p.ifaces
+			side.Segments = append(side.Segments, seg)
 		} else {
 			side.Omitted++
 		}

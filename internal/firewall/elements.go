@@ -15,15 +15,12 @@ func (s *Snapshot) elementRef(ref *RuleRef, set *ruleset.Set, seg *interval.Set,
 	if set.Flags&ruleset.SetAnonymous == 0 {
 		ref.Set = set.Name
 	}
-	key, info, others := findElement(set, seg, at, plainAddrs(set))
-	if key == "" {
+	e := findElement(set, seg, at, plainAddrs(set))
+	if e == nil {
 		return
 	}
-	ref.Element = &Element{Key: key, Others: others}
-	if info >= 0 {
-		ref.Element.Comment = set.Comments[info]
-		ref.Element.Timeout, ref.Element.Expires = set.Infos[info].Timeout, set.Infos[info].Expires
-	}
+	ref.Element = e
+	key := e.Key
 	if ref.Set == "" || set.IsMap() {
 		return // written into the rule, or a map whose element carries a value: only the rule can go
 	}
@@ -49,37 +46,44 @@ func plainAddrs(set *ruleset.Set) bool {
 }
 
 // findElement finds the element of a set that covers an address, and counts the others within the segment.
-func findElement(set *ruleset.Set, seg *interval.Set, at interval.U128, plain bool) (key string, info int32, others int) {
-	info = -1
+func findElement(set *ruleset.Set, seg *interval.Set, at interval.U128, plain bool) *Element {
 	if plain {
-		i := sort.Search(len(set.Elems), func(k int) bool { return !set.Elems[k].Hi.Less(at) })
-		if i == len(set.Elems) || at.Less(set.Elems[i].Lo) {
-			return "", -1, 0
+		i := sort.Search(len(set.Keys), func(k int) bool { return !set.Keys[k].Hi.Less(at) })
+		if i == len(set.Keys) || at.Less(set.Keys[i].Lo) {
+			return nil
 		}
-		key, info = render.Key(set, set.Elems[i]), set.Elems[i].Info
-		for ; i+1 < len(set.Elems) && others < 1<<20; i++ {
-			if seg.Overlaps(set.Elems[i+1].Iv) {
-				others++
+		e := keyElement(set, i)
+		for ; i+1 < len(set.Keys) && e.Others < MaxOthers; i++ {
+			if seg.Overlaps(set.Keys[i+1]) {
+				e.Others++
 			}
 		}
-		return key, info, others
+		return e
 	}
 	// A concatenation: the address is one of its fields, in the network's byte order.
 	for _, width := range []int{4, 16} {
 		addr := at.Bytes(width)
 		for i := range set.Wide {
-			if fieldHolds(set, set.Wide[i].Key, set.Wide[i].End, addr) {
-				return render.WideKey(set, &set.Wide[i]), set.Wide[i].Info, 0
+			if w := &set.Wide[i]; fieldHolds(set, w.Key, w.End, addr) {
+				return &Element{Key: render.WideKey(set, w), Comment: w.Comment, Timeout: w.Life.Timeout, Expires: w.Life.Expires}
 			}
 		}
-		for i := range set.Elems {
-			lo, hi := set.Elems[i].Lo.Bytes16(), set.Elems[i].Hi.Bytes16()
+		for i := range set.Keys {
+			lo, hi := set.Keys[i].Lo.Bytes16(), set.Keys[i].Hi.Bytes16()
 			if fieldHolds(set, lo[16-set.KeyLen:], hi[16-set.KeyLen:], addr) {
-				return render.Key(set, set.Elems[i]), set.Elems[i].Info, 0
+				return keyElement(set, i)
 			}
 		}
 	}
-	return "", -1, 0
+	return nil
+}
+
+func keyElement(set *ruleset.Set, i int) *Element {
+	e := &Element{Key: render.Key(set, set.Keys[i]), Comment: set.Comments[int32(i)]}
+	if set.Life != nil {
+		e.Timeout, e.Expires = set.Life[i].Timeout, set.Life[i].Expires
+	}
+	return e
 }
 
 // fieldHolds reports whether some word-aligned field of an element covers the address.
@@ -100,34 +104,65 @@ func (s *Snapshot) ipsetRef(ref *RuleRef, set *ruleset.IPSet, seg *interval.Set,
 		width = 128
 	}
 	ref.Show = "ipset list " + arg(set.Name)
-	best, others := -1, 0
-	for i := range set.Entries {
-		e := &set.Entries[i]
-		iv, ok := ipsetRange(set, e, width)
-		if !ok || e.NoMatch {
-			continue
-		}
-		switch {
-		case iv.Lo.Cmp(at) <= 0 && at.Cmp(iv.Hi) <= 0 && (best < 0 || e.CIDR > set.Entries[best].CIDR):
-			best = i
-		case seg.Overlaps(iv):
-			others++
-		}
-	}
-	if best < 0 {
+	e := ipsetElement(set, seg, at, width)
+	if e == nil {
 		return
 	}
-	e := &set.Entries[best]
-	key := render.IPSetEntry(set, e)
-	ref.Element = &Element{Key: key, Comment: e.Comment, Expires: e.Timeout, Timeout: set.Timeout, Others: others, IPSet: true}
-	ref.Remove = fmt.Sprintf("ipset del %s %s", arg(set.Name), key)
-	ref.RemoveUndo = fmt.Sprintf("ipset add %s %s", arg(set.Name), key)
-	if e.Timeout > 0 {
-		ref.RemoveUndo += fmt.Sprintf(" timeout %d", int(e.Timeout.Seconds()))
+	ref.Element = e
+	ref.Remove = fmt.Sprintf("ipset del %s %s", arg(set.Name), e.Key)
+	ref.RemoveUndo = fmt.Sprintf("ipset add %s %s", arg(set.Name), e.Key)
+	if e.Expires > 0 {
+		ref.RemoveUndo += fmt.Sprintf(" timeout %d", int(e.Expires.Seconds()))
 	}
 	if e.Comment != "" {
 		ref.RemoveUndo += fmt.Sprintf(" comment %q", e.Comment)
 	}
+}
+
+// ipsetElement finds the most specific entry that covers an address, and counts the others within the segment.
+func ipsetElement(set *ruleset.IPSet, seg *interval.Set, at interval.U128, width int) *Element {
+	best, others := -1, 0
+	var bestSize interval.U128
+	consider := func(i int, iv interval.Iv) {
+		size := iv.Hi.Sub(iv.Lo)
+		if iv.Lo.Cmp(at) <= 0 && at.Cmp(iv.Hi) <= 0 {
+			if best < 0 || size.Less(bestSize) {
+				best, bestSize = i, size
+			}
+			return
+		}
+		if others < MaxOthers && seg.Overlaps(iv) {
+			others++
+		}
+	}
+	e := &Element{Timeout: set.Timeout, IPSet: true}
+	if set.Plain() {
+		for i, iv := range set.Keys {
+			if set.Except == nil || !set.Except[i] {
+				consider(i, iv)
+			}
+		}
+		if best < 0 {
+			return nil
+		}
+		e.Key, e.Comment = render.IPSetKey(set.Keys[best], width), set.Comments[int32(best)]
+		if set.Life != nil {
+			e.Expires = set.Life[best]
+		}
+	} else {
+		for i := range set.Entries {
+			if iv, ok := ipsetRange(set, &set.Entries[i], width); ok && !set.Entries[i].NoMatch {
+				consider(i, iv)
+			}
+		}
+		if best < 0 {
+			return nil
+		}
+		en := &set.Entries[best]
+		e.Key, e.Comment, e.Expires = render.IPSetEntry(set, en), en.Comment, en.Timeout
+	}
+	e.Others = others
+	return e
 }
 
 // ipsetRange is the first address of an entry as a range.

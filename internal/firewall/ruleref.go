@@ -51,11 +51,14 @@ type Element struct {
 	// Timeout is the element's lifetime and Expires what is left of it; 0 means it stays.
 	Timeout time.Duration `json:"timeout_ns,omitempty"`
 	Expires time.Duration `json:"expires_ns,omitempty"`
-	// Others counts further elements of the same set that matched within the segment.
+	// Others counts further elements of the same set that matched within the segment, up to MaxOthers.
 	Others int `json:"others,omitempty"`
 	// IPSet is true when the set is an ipset, not an nf_tables set.
 	IPSet bool `json:"ipset,omitempty"`
 }
+
+// MaxOthers is where Element.Others stops counting.
+const MaxOthers = 1000
 
 // Step is one station on the packet's path.
 type Step struct {

@@ -76,7 +76,7 @@ func count(rs *ruleset.Ruleset) Count {
 		}
 		c.Sets += len(t.Sets)
 		for _, s := range t.Sets {
-			c.Elements += len(s.Elems) + len(s.Wide)
+			c.Elements += len(s.Keys) + len(s.Wide)
 		}
 		for _, ch := range t.Chains {
 			c.Chains++

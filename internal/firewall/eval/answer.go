@@ -9,6 +9,10 @@ import (
 // answer follows the SYN-ACK of packets that arrived. via is the interface a forwarded SYN left by, nil when it was for
 // this host. What passes both ways is accepted.
 func (e *engine) answer(s *state, via *fib.Link) {
+	if !e.seesAnswers(via != nil) {
+		e.pass(s)
+		return
+	}
 	v := s.env
 	v.reply = true
 	v.mark, v.prio, v.pkttype, v.rewritten = val{}, val{}, 0, 0
@@ -33,6 +37,15 @@ func (e *engine) answer(s *state, via *fib.Link) {
 	for _, part := range e.byRoute(back) {
 		e.answerLocal(part.state, part.oif, untracked)
 	}
+}
+
+// seesAnswers reports whether any rule runs on the way back: where none does there is nothing to follow.
+func (e *engine) seesAnswers(forwarded bool) bool {
+	hooks := []ruleset.Hook{ruleset.Output, ruleset.Postrouting, ruleset.Egress}
+	if forwarded {
+		hooks = []ruleset.Hook{ruleset.Ingress, ruleset.Prerouting, ruleset.Forward, ruleset.Postrouting, ruleset.Egress}
+	}
+	return e.h.hooked(e.fam, hooks...)
 }
 
 type routed struct {

@@ -107,7 +107,7 @@ type Outcome struct {
 	// Width is 32 or 128.
 	Width int
 	run   *engine
-	env   env
+	nat   *natRef
 }
 
 // Place is where something was decided.
@@ -168,6 +168,6 @@ func (e *engine) record(s *state, end End, with string, pl Place) {
 	}
 	e.outcomes = append(e.outcomes, Outcome{
 		Set: s.a, Ports: s.p, End: end, With: with, Tags: s.tags, Place: pl, Hook: hook, Reply: s.env.reply && end != EndAccept,
-		Layers: len(e.layers), Width: e.width, run: e, env: s.env,
+		Layers: len(e.layers), Width: e.width, run: e, nat: s.env.nat,
 	})
 }

@@ -55,7 +55,7 @@ func (g *groups) group(idx int32, p *interval.Set, tags []Tag) *group {
 	if p == nil && tags == nil && idx == g.lastInfo {
 		return g.last
 	}
-	info := g.s.Info(idx)
+	info := g.s.Extra(idx)
 	k := g.key(info, p, tags)
 	gr := g.byKey[k]
 	if gr == nil {

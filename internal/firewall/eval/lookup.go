@@ -118,25 +118,25 @@ func (e *engine) find(s *ruleset.Set, key []sym, isMap bool) []piece {
 	if b, ok := constants(key, buf[:]); ok {
 		return e.findConst(s, b, isMap)
 	}
-	plain := len(s.Wide) == 0 && len(s.Infos) == 0 && s.Stateful == ""
+	plain := len(s.Wide) == 0 && s.Info == nil && s.Stateful == ""
 	if fullAddr(key, e.width) && !isMap && plain {
-		if len(s.Elems) == 0 {
+		if len(s.Keys) == 0 {
 			return nil
 		}
 		return []piece{{f: &filter{set: e.h.index(s)}, from: &source{set: s}}}
 	}
 	g := newGroups(e, s, isMap)
 	if fullAddr(key, e.width) && len(s.Wide) == 0 {
-		for i := range s.Elems {
-			g.addRange(s.Elems[i].Iv, s.Elems[i].Info)
+		for i := range s.Keys {
+			g.addRange(s.Keys[i], s.KeyInfo(i))
 		}
 		return g.pieces()
 	}
 	n := s.KeyLen
-	for i := range s.Elems {
-		lo, hi := s.Elems[i].Lo.Bytes16(), s.Elems[i].Hi.Bytes16()
+	for i := range s.Keys {
+		lo, hi := s.Keys[i].Lo.Bytes16(), s.Keys[i].Hi.Bytes16()
 		d, p := e.between(key, lo[16-n:], hi[16-n:])
-		g.add(d, p, s.Elems[i].Info)
+		g.add(d, p, s.KeyInfo(i))
 	}
 	for i := range s.Wide {
 		d, p := e.wide(s, key, &s.Wide[i])
@@ -210,18 +210,18 @@ func (e *engine) conjoin(p *piece, q piece) {
 func (e *engine) findConst(s *ruleset.Set, key []byte, isMap bool) []piece {
 	if len(s.Wide) == 0 {
 		v := number(key)
-		i := sort.Search(len(s.Elems), func(k int) bool { return !s.Elems[k].Hi.Less(v) })
-		if i == len(s.Elems) || v.Less(s.Elems[i].Lo) {
+		i := sort.Search(len(s.Keys), func(k int) bool { return !s.Keys[k].Hi.Less(v) })
+		if i == len(s.Keys) || v.Less(s.Keys[i].Lo) {
 			return nil
 		}
 		var p piece
-		e.fill(&p, s, s.Info(s.Elems[i].Info), isMap)
+		e.fill(&p, s, s.Extra(s.KeyInfo(i)), isMap)
 		return []piece{p}
 	}
 	for i := range s.Wide {
 		if s.Wide[i].Matches(s.Fields, key) {
 			var p piece
-			e.fill(&p, s, s.Info(s.Wide[i].Info), isMap)
+			e.fill(&p, s, s.Extra(s.Wide[i].Info), isMap)
 			return []piece{p}
 		}
 	}
@@ -235,14 +235,10 @@ func (h *Host) index(s *ruleset.Set) *interval.Set {
 	if ix := h.sets[s]; ix != nil {
 		return ix
 	}
-	ivs := make([]interval.Iv, len(s.Elems))
-	for i := range s.Elems {
-		ivs[i] = s.Elems[i].Iv
-	}
 	if h.sets == nil {
 		h.sets = map[*ruleset.Set]*interval.Set{}
 	}
-	ix := interval.FromSorted(interval.Merge(ivs))
+	ix := interval.FromSorted(interval.Joined(s.Keys))
 	h.sets[s] = ix
 	return ix
 }

@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/originward/originward/internal/firewall/fib"
@@ -36,12 +37,17 @@ func (e *engine) refuse(m *state, with string, pl Place) {
 
 // wayOut reports whether any rule sees packets this host sends.
 func (e *engine) wayOut() bool {
-	for _, t := range e.h.Rules.Tables {
-		if t.Dormant || t.Family != e.fam && t.Family != ruleset.INET && t.Family != ruleset.NETDEV {
+	return e.h.hooked(e.fam, ruleset.Output, ruleset.Postrouting, ruleset.Egress)
+}
+
+// hooked reports whether a base chain that can do anything stands on one of the hooks for a family.
+func (h *Host) hooked(fam ruleset.Family, hooks ...ruleset.Hook) bool {
+	for _, t := range h.Rules.Tables {
+		if t.Dormant || t.Family != fam && t.Family != ruleset.INET && t.Family != ruleset.NETDEV {
 			continue
 		}
 		for _, c := range t.Chains {
-			if c.Base != nil && (c.Base.Hook == ruleset.Output || c.Base.Hook == ruleset.Postrouting || c.Base.Hook == ruleset.Egress) {
+			if c.Base != nil && (len(c.Rules) > 0 || c.Base.Drop || c.Unknown != "") && slices.Contains(hooks, c.Base.Hook) {
 				return true
 			}
 		}

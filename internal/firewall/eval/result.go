@@ -36,8 +36,19 @@ type indexed struct {
 	entry int
 }
 
+// indexFrom is how many entries make an index cheaper than asking each.
+const indexFrom = 64
+
 // find returns the entry of a layer that let an address pass.
 func (l *layer) find(a interval.U128) (passed, bool) {
+	if len(l.entries) <= indexFrom {
+		for i := range l.entries {
+			if l.entries[i].a.Contains(a) {
+				return l.entries[i], true
+			}
+		}
+		return passed{}, false
+	}
 	if l.index == nil {
 		for i := range l.entries {
 			l.entries[i].a.Each(func(iv interval.Iv) bool {
@@ -113,10 +124,10 @@ func stations(c *ruleset.Chain, hook ruleset.Hook, reply bool, p Place, last str
 
 // Redirect says how the destination was rewritten, if it was.
 func (o *Outcome) Redirect() (rule *ruleset.Rule, kind string, to interval.U128, port uint16, addrKnown, portKnown bool) {
-	if o.env.nat == nil {
+	if o.nat == nil {
 		return nil, "", interval.U128{}, 0, false, false
 	}
-	n := o.env.nat
+	n := o.nat
 	return n.rule, n.kind, n.to, n.port, !n.unkAddr, !n.unkPort
 }
 

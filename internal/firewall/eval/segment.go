@@ -29,7 +29,7 @@ type Segment struct {
 
 // Segments divides the whole address space by possible ends.
 func (r *Result) Segments() []Segment {
-	var all []Outcome
+	all := make([]Outcome, 0, len(r.Outcomes)+16)
 	for i := range r.Outcomes {
 		if o := &r.Outcomes[i]; o.End == EndAccept {
 			for _, n := range r.deciding(o) {
@@ -39,13 +39,16 @@ func (r *Result) Segments() []Segment {
 			all = append(all, *o)
 		}
 	}
-	var segs []Segment
-	for _, g := range overlaps(all, r.engine.width) {
-		s := Segment{Set: g.set}
+	groups := overlaps(all, r.engine.width)
+	segs := make([]Segment, 0, len(groups))
+	for _, g := range groups {
+		s := Segment{Set: g.set, Outcomes: make([]*Outcome, 0, len(g.ids))}
 		for _, id := range g.ids {
 			s.Outcomes = append(s.Outcomes, &all[id])
 		}
-		s.Outcomes = distinct(s.Outcomes)
+		if len(s.Outcomes) > 1 {
+			s.Outcomes = distinct(s.Outcomes)
+		}
 		s.Verdict = judge(s.Outcomes)
 		segs = append(segs, s)
 	}
@@ -57,7 +60,7 @@ func join(all []Outcome, o Outcome) []Outcome {
 	const look = 64 // those split off stand close together
 	for i := len(all) - 1; i >= 0 && i >= len(all)-look; i-- {
 		a := &all[i]
-		if a.End == EndAccept && a.Place == o.Place && a.env.nat == o.env.nat && samePorts(a.Ports, o.Ports) && sameTags(a.Tags, o.Tags) {
+		if a.End == EndAccept && a.Place == o.Place && a.nat == o.nat && samePorts(a.Ports, o.Ports) && sameTags(a.Tags, o.Tags) {
 			a.Set = a.Set.Clone()
 			a.Set.Add(o.Set)
 			a.Layers = max(a.Layers, o.Layers)
@@ -183,7 +186,7 @@ next:
 	for _, o := range os {
 		for _, have := range out {
 			if have.End == o.End && have.With == o.With && have.Rule == o.Rule && have.Chain == o.Chain && have.Hook == o.Hook && have.Reply == o.Reply &&
-				have.env.nat == o.env.nat && samePorts(have.Ports, o.Ports) {
+				have.nat == o.nat && samePorts(have.Ports, o.Ports) {
 				have.Tags = fewer(have.Tags, o.Tags)
 				continue next
 			}
@@ -231,6 +234,11 @@ func unknowns(tags []Tag) (out []string) {
 // judge folds the possible ends of a segment into a verdict. An unknown condition counts only when it could add an end
 // that is not possible without it.
 func judge(os []*Outcome) Verdict {
+	if len(os) == 1 && len(os[0].Tags) == 0 {
+		return map[End]Verdict{
+			EndAccept: VerdictAccept, EndDrop: VerdictDrop, EndReject: VerdictReject, EndStolen: VerdictDepends,
+		}[os[0].End]
+	}
 	ends := map[string]bool{}
 	unsure := map[string]bool{}
 	for _, o := range os {
@@ -264,6 +272,15 @@ func judge(os []*Outcome) Verdict {
 		return VerdictUnknown
 	}
 	return VerdictDepends
+}
+
+// Key tells what a segment says apart, for segments of different evaluations on one host.
+func (s Segment) Key() string {
+	var b strings.Builder
+	for _, o := range s.Outcomes {
+		fmt.Fprintf(&b, "%d|%s|%p|%p|%v|%v|%v;", o.End, o.With, o.Rule, o.Chain, o.Hook, o.Reply, o.Tags)
+	}
+	return b.String()
 }
 
 // String renders a segment for tests and messages.

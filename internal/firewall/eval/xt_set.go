@@ -156,7 +156,7 @@ func (e *engine) disjoint(ps []piece) []piece {
 
 // ipsetAddr tests a set of plain addresses.
 func (e *engine) ipsetAddr(s *ruleset.IPSet, m xt.SetMatch, c *cursor) (did, []piece) {
-	ix := e.h.ipsetIndex(s, e.width)
+	ix := e.h.ipsetIndex(s)
 	side := e.side(e.headersOf(&c.env), !m.Src[0])
 	var buf [16]byte
 	if b, ok := constants(side, buf[:]); ok {
@@ -172,7 +172,7 @@ func (e *engine) ipsetAddr(s *ruleset.IPSet, m xt.SetMatch, c *cursor) (did, []p
 }
 
 // ipsetIndex folds a set's entries into one set; it is made once per snapshot.
-func (h *Host) ipsetIndex(s *ruleset.IPSet, width int) *interval.Set {
+func (h *Host) ipsetIndex(s *ruleset.IPSet) *interval.Set {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if ix := h.ips[s]; ix != nil {
@@ -181,27 +181,26 @@ func (h *Host) ipsetIndex(s *ruleset.IPSet, width int) *interval.Set {
 	if h.ips == nil {
 		h.ips = map[*ruleset.IPSet]*ipsetIndex{}
 	}
-	ix := &ipsetIndex{set: foldEntries(s, width)}
+	ix := &ipsetIndex{set: foldEntries(s)}
 	h.ips[s] = ix
 	return ix.set
 }
 
-func foldEntries(s *ruleset.IPSet, width int) *interval.Set {
-	except := false
-	ivs := make([]interval.Iv, 0, len(s.Entries))
-	for i := range s.Entries {
-		except = except || s.Entries[i].NoMatch
-		ivs = append(ivs, entryRange(s, &s.Entries[i], width))
-	}
-	if !except {
-		return interval.Of(ivs...)
+func foldEntries(s *ruleset.IPSet) *interval.Set {
+	if s.Except == nil {
+		return interval.FromSorted(interval.Joined(s.Keys))
 	}
 	// The most specific entry decides, and nomatch entries cut holes.
-	order := bySpecificity(s)
+	order := make([]int, len(s.Keys))
+	for i := range order {
+		order[i] = i
+	}
+	size := func(i int) interval.U128 { return s.Keys[i].Hi.Sub(s.Keys[i].Lo) }
+	slices.SortStableFunc(order, func(a, b int) int { return size(a).Cmp(size(b)) })
 	match, seen := &interval.Set{}, &interval.Set{}
 	for _, i := range order {
-		part := interval.Of(ivs[i]).Subtract(seen)
-		if !s.Entries[i].NoMatch {
+		part := interval.Of(s.Keys[i]).Subtract(seen)
+		if !s.Except[i] {
 			match.Add(part)
 		}
 		seen.Add(part)

@@ -72,25 +72,96 @@ func (s *Set) Extract(t *Set) *Set {
 	if s.Empty() || t.Empty() {
 		return &Set{}
 	}
-	var out []Iv
-	if s.Len() < t.Len()/8 {
-		// Few live ranges against a large set: look each one up instead of walking the large one.
-		for _, iv := range s.Ranges() {
-			out = t.within(iv, out)
-		}
-		for _, iv := range out {
-			s.Carve(iv, nil)
-		}
+	n, m := s.Len(), t.Len()
+	switch {
+	case m <= 64 || m <= n/16:
+		// Little to take: carve piece by piece.
+		var out []Iv
+		t.Each(func(iv Iv) bool {
+			out = s.Carve(iv, out)
+			return true
+		})
 		return FromSorted(Merge(out))
+	case n <= 64:
+		if k := s.hits(t); k <= 64 {
+			// Few live ranges that meet little of a large set: look them up instead of walking the large one.
+			var out []Iv
+			for _, iv := range s.Ranges() {
+				out = t.within(iv, out)
+			}
+			for _, iv := range out {
+				s.Carve(iv, nil)
+			}
+			return FromSorted(Merge(out))
+		}
+		if s.covers(t) {
+			s.load(s.without(t, m+n))
+			return t.Clone()
+		}
 	}
-	if t.Len() > 64 && t.Len() > s.Len()/16 {
-		return s.extractLinear(t)
-	}
-	t.Each(func(iv Iv) bool {
-		out = s.Carve(iv, out)
+	return s.extractLinear(t)
+}
+
+// hits counts the ranges of t that meet s.
+func (s *Set) hits(t *Set) int {
+	n := 0
+	s.Each(func(iv Iv) bool {
+		ci, i := t.find(iv.Lo)
+		cj, j := t.find(iv.Hi)
+		n += t.rank(cj, j) - t.rank(ci, i) + 1
 		return true
 	})
-	return FromSorted(Merge(out))
+	return n
+}
+
+// rank is the number of ranges before a place.
+func (s *Set) rank(ci, i int) int {
+	for k := range ci {
+		i += len(s.c[k].iv)
+	}
+	return i
+}
+
+// covers reports that every member of t is in s.
+func (s *Set) covers(t *Set) bool {
+	own := s.Ranges()
+	k, ok := 0, true
+	t.Each(func(iv Iv) bool {
+		for k < len(own) && own[k].Hi.Less(iv.Lo) {
+			k++
+		}
+		ok = k < len(own) && !iv.Lo.Less(own[k].Lo) && !own[k].Hi.Less(iv.Hi)
+		return ok
+	})
+	return ok
+}
+
+// without returns the ranges of s that are outside t, which s covers.
+func (s *Set) without(t *Set, size int) []Iv {
+	rest := make([]Iv, 0, size)
+	own := s.Ranges()
+	k := 0
+	cur, open := own[0], true
+	t.Each(func(iv Iv) bool {
+		for !open || cur.Hi.Less(iv.Lo) {
+			if open {
+				rest = append(rest, cur)
+			}
+			k++
+			cur, open = own[k], true
+		}
+		if cur.Lo.Less(iv.Lo) {
+			rest = append(rest, Iv{cur.Lo, iv.Lo.Dec()})
+		}
+		if open = iv.Hi.Less(cur.Hi); open {
+			cur.Lo = iv.Hi.Inc()
+		}
+		return true
+	})
+	if open {
+		rest = append(rest, cur)
+	}
+	return append(rest, own[k+1:]...)
 }
 
 // within appends the parts of s that lie in r.
@@ -108,35 +179,62 @@ func (s *Set) within(r Iv, out []Iv) []Iv {
 	return out
 }
 
+// SizeWithin is the number of members s and t share, without building the set.
+func (s *Set) SizeWithin(t *Set) float64 {
+	if s.Len() > t.Len() {
+		s, t = t, s
+	}
+	n := 0.0
+	s.Each(func(r Iv) bool {
+		ci, i := t.find(r.Lo)
+		for ; ci < len(t.c); ci, i = ci+1, 0 {
+			iv := t.c[ci].iv
+			for ; i < len(iv); i++ {
+				if r.Hi.Less(iv[i].Lo) {
+					return true
+				}
+				n += clip(iv[i], r).Size()
+			}
+		}
+		return true
+	})
+	return n
+}
+
 // extractLinear walks both sets once, for sets of similar size.
 func (s *Set) extractLinear(t *Set) *Set {
-	a, b := s.Ranges(), t.Ranges()
-	in := make([]Iv, 0, min(len(a), len(b)))
-	rest := make([]Iv, 0, len(a)+8)
-	k := 0
-	for _, iv := range a {
-		for k < len(b) && b[k].Hi.Less(iv.Lo) {
-			k++
+	in := make([]Iv, 0, max(min(s.Len(), t.Len()), 16))
+	rest := make([]Iv, 0, s.Len()+16)
+	tc, ti := 0, 0 // the first range of t that can still matter
+	s.Each(func(cur Iv) bool {
+		for tc < len(t.c) && t.c[tc].iv[ti].Hi.Less(cur.Lo) {
+			tc, ti = t.next(tc, ti)
 		}
-		cur, done := iv, false
-		for m := k; m < len(b) && !cur.Hi.Less(b[m].Lo); m++ {
-			if cur.Lo.Less(b[m].Lo) {
-				rest = append(rest, Iv{cur.Lo, b[m].Lo.Dec()})
-				cur.Lo = b[m].Lo
+		for c, i := tc, ti; c < len(t.c) && !cur.Hi.Less(t.c[c].iv[i].Lo); c, i = t.next(c, i) {
+			iv := t.c[c].iv[i]
+			if cur.Lo.Less(iv.Lo) {
+				rest = append(rest, Iv{cur.Lo, iv.Lo.Dec()})
+				cur.Lo = iv.Lo
 			}
-			in = append(in, clip(cur, b[m]))
-			if !b[m].Hi.Less(cur.Hi) {
-				done = true
-				break
+			in = append(in, clip(cur, iv))
+			if !iv.Hi.Less(cur.Hi) {
+				return true
 			}
-			cur.Lo = b[m].Hi.Inc()
+			cur.Lo = iv.Hi.Inc()
 		}
-		if !done {
-			rest = append(rest, cur)
-		}
-	}
+		rest = append(rest, cur)
+		return true
+	})
 	s.load(rest)
 	return FromSorted(Merge(in))
+}
+
+// next is the place after another.
+func (s *Set) next(ci, i int) (int, int) {
+	if i++; i < len(s.c[ci].iv) {
+		return ci, i
+	}
+	return ci + 1, 0
 }
 
 // Intersect returns the members of both, leaving both as they are.

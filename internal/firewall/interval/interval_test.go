@@ -99,6 +99,16 @@ func TestAgainstModel(t *testing.T) {
 		check(t, "intersect", s.Intersect(u), im)
 		check(t, "subtract", s.Subtract(u), dm)
 		check(t, "after subtract", s, m)
+		if got, want := s.SizeWithin(u), s.Intersect(u).Size(); got != want {
+			t.Fatalf("SizeWithin %v, want %v", got, want)
+		}
+		wide := Of(Iv{FromUint(0), FromUint(4095)})
+		check(t, "extracted from all", wide.Extract(u), um)
+		left := &model{}
+		for i := range um {
+			left[i] = !um[i]
+		}
+		check(t, "left of all", wide, left)
 		check(t, "extracted", s.Extract(u), im)
 		check(t, "left by extract", s, dm)
 		check(t, "argument of extract", u, um)
@@ -127,6 +137,27 @@ func TestPrefixes(t *testing.T) {
 	}
 	if p, n := Prefixes(Iv{FromUint(1), Max(128)}, 128, 3); n != 128 || len(p) != 3 {
 		t.Errorf("all but zero: %d listed of %d, want 3 of 128", len(p), n)
+	}
+}
+
+func TestCountPrefixes(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	for range 20_000 {
+		width := []int{32, 128}[r.IntN(2)]
+		v := func() U128 {
+			return U128{r.Uint64(), r.Uint64()}.And(Max(width)).And(U128{^uint64(0) << r.IntN(64), ^uint64(0) << r.IntN(64)})
+		}
+		lo, hi := v(), v()
+		if hi.Less(lo) {
+			lo, hi = hi, lo
+		}
+		if r.IntN(4) == 0 {
+			hi = Max(width)
+		}
+		_, want := Prefixes(Iv{lo, hi}, width, 1)
+		if got := countPrefixes(Iv{lo, hi}, width); got != want {
+			t.Fatalf("%v-%v width %d: %d prefixes, want %d", lo, hi, width, got, want)
+		}
 	}
 }
 

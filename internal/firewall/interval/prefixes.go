@@ -28,8 +28,7 @@ func (s *Set) Prefixes(width, limit int) (out []netip.Prefix, total int) {
 		left := 0
 		if limit > 0 {
 			if left = limit - len(out); left <= 0 {
-				_, n := Prefixes(iv, width, 1)
-				total += n
+				total += countPrefixes(iv, width)
 				return true
 			}
 		}
@@ -39,6 +38,21 @@ func (s *Set) Prefixes(width, limit int) (out []netip.Prefix, total int) {
 		return true
 	})
 	return out, total
+}
+
+// countPrefixes is how many prefixes cover r. Around the most aligned number within r each side needs one prefix per bit
+// of its length.
+func countPrefixes(r Iv, width int) int {
+	end := r.Hi.Inc()
+	if r.Hi == Max(width) {
+		if r.Lo.IsZero() {
+			return 1
+		}
+		return end.Sub(r.Lo).OnesCount()
+	}
+	k := r.Lo.Xor(end).Len() - 1
+	mid := end.And(Max(k).Not())
+	return mid.Sub(r.Lo).OnesCount() + end.Sub(mid).OnesCount()
 }
 
 // Masked returns the numbers x of the given width with x & mask == value, as ranges; ok is false when that takes more

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
+	"github.com/originward/originward/internal/firewall/interval"
 	"github.com/originward/originward/internal/firewall/nfnl"
 	"github.com/originward/originward/internal/firewall/ruleset"
 )
@@ -83,15 +85,100 @@ func (d *Decoder) Message(m nfnl.Message) error {
 		case err != nil:
 			s.Unread = err.Error()
 		case expired:
-		case len(s.Entries) >= d.max:
+		case len(s.Entries)+len(s.Keys) >= d.max:
 			s.Unread = fmt.Sprintf("it holds more than %d entries", d.max)
-			s.Entries = nil
+			s.Entries, s.Keys = nil, nil
+		case s.Plain():
+			d.plain(s, &e)
 		default:
 			s.Entries = append(s.Entries, e)
 		}
 	}
 	return list.Err
 }
+
+// plain files an entry of a set of plain addresses.
+func (d *Decoder) plain(s *ruleset.IPSet, e *ruleset.IPSetEntry) {
+	at := len(s.Keys)
+	s.Keys = append(s.Keys, keyOf(s, e))
+	if e.NoMatch || s.Except != nil {
+		for len(s.Except) < at {
+			s.Except = append(s.Except, false)
+		}
+		s.Except = append(s.Except, e.NoMatch)
+	}
+	if e.Timeout > 0 || s.Life != nil {
+		for len(s.Life) < at {
+			s.Life = append(s.Life, 0)
+		}
+		s.Life = append(s.Life, e.Timeout)
+	}
+	if e.Comment != "" {
+		if s.Comments == nil {
+			s.Comments = map[int32]string{}
+		}
+		s.Comments[int32(at)] = e.Comment
+	}
+}
+
+// keyOf is an entry's range of addresses.
+func keyOf(s *ruleset.IPSet, e *ruleset.IPSetEntry) interval.Iv {
+	if e.IPTo.IsValid() {
+		return interval.Iv{Lo: interval.FromAddr(e.IP), Hi: interval.FromAddr(e.IPTo)}
+	}
+	bits := e.IP.BitLen()
+	if e.CIDR > 0 {
+		bits = min(bits, int(e.CIDR))
+	}
+	if s.Netmask > 0 {
+		bits = min(bits, int(s.Netmask))
+	}
+	return interval.FromPrefix(netip.PrefixFrom(e.IP, bits))
+}
+
+// Finish sorts what was read. It has to be called once, after the last message.
+func (d *Decoder) Finish() {
+	for _, s := range d.Sets {
+		if s.Except == nil && s.Life == nil && s.Comments == nil {
+			interval.Sort(s.Keys)
+			continue
+		}
+		sortWith(s)
+	}
+}
+
+// sortWith sorts keys together with what belongs to them.
+func sortWith(s *ruleset.IPSet) {
+	order := make([]int32, len(s.Keys))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	slices.SortFunc(order, func(a, b int32) int { return s.Keys[a].Lo.Cmp(s.Keys[b].Lo) })
+	keys := make([]interval.Iv, len(order))
+	var except []bool
+	var life []time.Duration
+	comments := map[int32]string{}
+	for i, from := range order {
+		keys[i] = s.Keys[from]
+		if s.Except != nil {
+			except = append(except, int(from) < len(s.Except) && s.Except[from])
+		}
+		if s.Life != nil {
+			var l time.Duration
+			if int(from) < len(s.Life) {
+				l = s.Life[from]
+			}
+			life = append(life, l)
+		}
+		if c, ok := s.Comments[from]; ok {
+			comments[int32(i)] = c
+		}
+	}
+	s.Keys, s.Except, s.Life, s.Comments = keys, except, life, comments
+}
+
+// maxHint bounds what is set aside on the kernel's word for a set's size.
+const maxHint = 4_000_000
 
 // createData decodes what a set was created with.
 func createData(b []byte, s *ruleset.IPSet) error {
@@ -106,6 +193,10 @@ func createData(b []byte, s *ruleset.IPSet) error {
 			return errors.New("created with a bitmask, which is not modelled")
 		case 20:
 			s.Netmask = it.U8()
+		case 24:
+			if n := it.BE32(); s.Plain() && n < maxHint {
+				s.Keys = make([]interval.Iv, 0, n)
+			}
 		}
 	}
 	return it.Err

@@ -29,6 +29,7 @@ func Read(ctx context.Context, max int) (*Decoder, error) {
 		case err != nil:
 			return nil, fmt.Errorf("list ipsets: %w", err)
 		case !intr:
+			d.Finish()
 			return d, nil
 		}
 	}

@@ -3,7 +3,6 @@ package nft
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/originward/originward/internal/firewall/interval"
 	"github.com/originward/originward/internal/firewall/nfnl"
@@ -21,15 +20,20 @@ type elemReader struct {
 	set  *ruleset.Set
 	fam  ruleset.Family
 	wide bool
-	// points are the interval ends and starts as they come, before they are paired.
+	// points are interval starts and ends, or single keys, as they come.
 	points []point
-	max    int
+	// info, life and comments are by order of arrival; nil while no element had any.
+	info     []int32
+	life     []ruleset.Lifetime
+	comments map[int32]string
+	max      int
 }
 
+// point is one key; at is its order of arrival.
 type point struct {
-	key  interval.U128
-	info int32
-	end  bool
+	key interval.U128
+	at  int32
+	end bool
 }
 
 // errTooLarge stops a dump that outgrows its limit.
@@ -72,8 +76,9 @@ type rawElem struct {
 	key, keyEnd []byte
 	flags       uint32
 	info        ruleset.ElemInfo
+	life        ruleset.Lifetime
 	comment     string
-	has         bool // info or comment is not zero
+	has         bool // info is not zero
 	expired     bool
 }
 
@@ -105,18 +110,14 @@ func (r *elemReader) attr(it *nfnl.Iter, e *rawElem) error {
 	case 3:
 		e.flags = it.BE32()
 	case 4:
-		e.info.Timeout = msDuration(it.BE64())
-		e.has = e.has || e.info.Timeout > 0
+		e.life.Timeout = msDuration(it.BE64())
 	case 5:
 		ms := it.BE64()
-		e.info.Expires = msDuration(ms)
+		e.life.Expires = msDuration(ms)
 		// Zero means that it is expired and only waits to be collected.
 		e.expired = ms == 0
-		e.has = true
 	case 6:
-		if e.comment = comment(it.Val); e.comment != "" {
-			e.has = true
-		}
+		e.comment = comment(it.Val)
 	case 7:
 		e.info.Stateful = stateful(decodeElemExpr(it.Val, r.fam), e.info.Stateful)
 		e.has = e.has || e.info.Stateful != ""
@@ -165,12 +166,9 @@ func (r *elemReader) file(e *rawElem) error {
 	if e.has {
 		s.Infos = append(s.Infos, e.info)
 		idx = int32(len(s.Infos) - 1)
-		if e.comment != "" {
-			if s.Comments == nil {
-				s.Comments = map[int32]string{}
-			}
-			s.Comments[idx] = e.comment
-		}
+	}
+	if e.life.Timeout == 0 && e.life.Expires > 0 {
+		e.life.Timeout = s.Timeout // the set's default is not repeated with each element
 	}
 	if r.wide {
 		end := e.keyEnd
@@ -178,15 +176,39 @@ func (r *elemReader) file(e *rawElem) error {
 			end = e.key
 		}
 		s.Wide = append(s.Wide, ruleset.WideElem{
-			Key: append([]byte(nil), e.key...), End: append([]byte(nil), end...), Info: idx,
+			Key: append([]byte(nil), e.key...), End: append([]byte(nil), end...), Info: idx, Life: e.life, Comment: e.comment,
 		})
 		return nil
 	}
 	if e.keyEnd != nil {
 		return errors.New("range element in a set without ranges")
 	}
-	r.points = append(r.points, point{interval.FromBytes(e.key), idx, e.flags&elemEnd != 0})
+	r.point(e, idx)
 	return nil
+}
+
+// point files a key, and what it has beside it.
+func (r *elemReader) point(e *rawElem, idx int32) {
+	at := len(r.points)
+	if idx >= 0 || r.info != nil {
+		for len(r.info) < at {
+			r.info = append(r.info, -1)
+		}
+		r.info = append(r.info, idx)
+	}
+	if e.life != (ruleset.Lifetime{}) || r.life != nil {
+		for len(r.life) < at {
+			r.life = append(r.life, ruleset.Lifetime{})
+		}
+		r.life = append(r.life, e.life)
+	}
+	if e.comment != "" {
+		if r.comments == nil {
+			r.comments = map[int32]string{}
+		}
+		r.comments[int32(at)] = e.comment
+	}
+	r.points = append(r.points, point{interval.FromBytes(e.key), int32(at), e.flags&elemEnd != 0})
 }
 
 // finish pairs starts with ends, sorts, and files the elements.
@@ -196,34 +218,55 @@ func (r *elemReader) finish() {
 		return
 	}
 	sortPoints(r.points)
-	s.Elems = make([]ruleset.Elem, 0, len(r.points))
-	if s.Flags&ruleset.SetInterval == 0 {
-		for _, p := range r.points {
-			s.Elems = append(s.Elems, ruleset.Elem{Iv: interval.Iv{Lo: p.key, Hi: p.key}, Info: p.info})
+	ranged := s.Flags&ruleset.SetInterval != 0
+	n := 0
+	for i := range r.points {
+		if !r.points[i].end {
+			n++
 		}
-		r.points = nil
-		return
 	}
+	s.Keys = make([]interval.Iv, 0, n)
 	top := interval.Max(8 * s.KeyLen)
-	for i := 0; i < len(r.points); i++ {
-		if r.points[i].end {
+	for i := range r.points {
+		p := &r.points[i]
+		if p.end {
 			continue
 		}
-		hi := top
-		// Whatever comes next ends the range: its own end, or the start of a neighbour.
-		if i+1 < len(r.points) {
+		hi := p.key
+		// Whatever comes next ends a range: its own end, or the start of a neighbour.
+		switch {
+		case ranged && i+1 < len(r.points):
 			hi = r.points[i+1].key.Dec()
+		case ranged:
+			hi = top
 		}
-		s.Elems = append(s.Elems, ruleset.Elem{Iv: interval.Iv{Lo: r.points[i].key, Hi: hi}, Info: r.points[i].info})
+		r.keep(int32(len(s.Keys)), p.at)
+		s.Keys = append(s.Keys, interval.Iv{Lo: p.key, Hi: hi})
 	}
-	r.points = nil
+	r.points, r.info, r.life, r.comments = nil, nil, nil, nil
 }
 
-// age takes the time since the dump off the remaining lifetimes.
-func age(s *ruleset.Set, d time.Duration) {
-	for i := range s.Infos {
-		if e := &s.Infos[i]; e.Expires > 0 {
-			e.Expires = max(e.Expires-d, 1)
+// keep moves what came with the element that arrived at a place to its key's place.
+func (r *elemReader) keep(key, at int32) {
+	s := r.set
+	if r.info != nil {
+		idx := int32(-1)
+		if int(at) < len(r.info) {
+			idx = r.info[at]
 		}
+		s.Info = append(s.Info, idx)
+	}
+	if r.life != nil {
+		var l ruleset.Lifetime
+		if int(at) < len(r.life) {
+			l = r.life[at]
+		}
+		s.Life = append(s.Life, l)
+	}
+	if c := r.comments[at]; c != "" {
+		if s.Comments == nil {
+			s.Comments = map[int32]string{}
+		}
+		s.Comments[key] = c
 	}
 }

@@ -66,7 +66,7 @@ func readOnce(ctx context.Context, opts Options) (*ruleset.Ruleset, error) {
 		}
 	}
 	d.rs.Generation = before
-	if err := d.readElements(ctx, opts); err != nil {
+	if err := d.readElements(ctx, opts, conn); err != nil {
 		return nil, err
 	}
 	after, err := Generation(ctx, conn)
@@ -98,7 +98,7 @@ func Generation(ctx context.Context, conn *nfnl.Conn) (uint32, error) {
 }
 
 // readElements dumps every set that a rule uses, and small ones that none does.
-func (d *Decoder) readElements(ctx context.Context, opts Options) error {
+func (d *Decoder) readElements(ctx context.Context, opts Options, conn *nfnl.Conn) error {
 	used := d.usedSets()
 	for _, t := range d.rs.Tables {
 		for _, s := range t.Sets {
@@ -113,7 +113,7 @@ func (d *Decoder) readElements(ctx context.Context, opts Options) error {
 				s.Unread = fmt.Sprintf("it holds %d elements, more than the limit of %d", s.Count, opts.MaxElements)
 				continue
 			}
-			if err := readSet(ctx, s, opts); err != nil {
+			if err := readSet(ctx, s, opts, conn); err != nil {
 				return err
 			}
 		}
@@ -143,13 +143,20 @@ func (d *Decoder) usedSets() map[*ruleset.Set]bool {
 	return used
 }
 
-// readSet dumps one set over a connection of its own, so that giving up half way leaves nothing behind.
-func readSet(ctx context.Context, s *ruleset.Set, opts Options) error {
-	conn, err := nfnl.Dial()
-	if err != nil {
-		return err
+// ownConn is how many elements make a set worth a connection of its own, so that giving up half way leaves nothing of it
+// behind. Hundreds of small anonymous sets share one.
+const ownConn = 10_000
+
+// readSet dumps one set.
+func readSet(ctx context.Context, s *ruleset.Set, opts Options, conn *nfnl.Conn) error {
+	if s.Count < 0 || s.Count > ownConn {
+		own, err := nfnl.Dial()
+		if err != nil {
+			return err
+		}
+		defer own.Close()
+		conn = own
 	}
-	defer conn.Close()
 	var b nfnl.Builder
 	b.PutStr(1, s.Table.Name)
 	b.PutStr(2, s.Name)
@@ -160,13 +167,12 @@ func readSet(ctx context.Context, s *ruleset.Set, opts Options) error {
 		Type: nfnl.SubsysNFTables<<8 | msgGetSetElem, Family: uint8(s.Table.Family), Attrs: b.B,
 	}, func(m nfnl.Message) error {
 		err := r.message(m)
-		if err != nil {
-			cancel()
-		}
-		if errors.Is(err, errTooLarge) {
+		switch {
+		case errors.Is(err, errTooLarge):
 			s.Unread = fmt.Sprintf("it holds more than %d elements", opts.MaxElements)
-		} else if err != nil {
-			s.Unread = err.Error()
+			cancel()
+		case err != nil && s.Unread == "":
+			s.Unread = err.Error() // the rest is read off and forgotten
 		}
 		return nil
 	})

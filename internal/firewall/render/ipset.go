@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/originward/originward/internal/firewall/interval"
 	"github.com/originward/originward/internal/firewall/ruleset"
 	"github.com/originward/originward/internal/firewall/xt"
 )
@@ -49,6 +50,17 @@ func IPSetEntry(s *ruleset.IPSet, e *ruleset.IPSetEntry) string {
 		parts = append(parts, safe(e.Set))
 	}
 	return strings.Join(parts, ",")
+}
+
+// IPSetKey writes an entry of a set of plain addresses.
+func IPSetKey(iv interval.Iv, width int) string {
+	if iv.Lo == iv.Hi {
+		return iv.Lo.Addr(width).String()
+	}
+	if p, n := interval.Prefixes(iv, width, 1); n == 1 {
+		return p[0].String()
+	}
+	return iv.Lo.Addr(width).String() + "-" + iv.Hi.Addr(width).String()
 }
 
 // CommentOf is the text of an xt comment match.

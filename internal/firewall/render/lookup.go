@@ -3,6 +3,7 @@ package render
 import (
 	"strings"
 
+	"github.com/originward/originward/internal/firewall/interval"
 	"github.com/originward/originward/internal/firewall/ruleset"
 )
 
@@ -67,12 +68,16 @@ func (p *printer) content(name string, s *ruleset.Set, fields []operand) (string
 		}
 		out = append(out, key+p.elemValue(s, info))
 	}
-	for i := range s.Elems {
-		lo, hi := s.Elems[i].Lo.Bytes16(), s.Elems[i].Hi.Bytes16()
-		add(keyText(fields, s, lo[16-s.KeyLen:], hi[16-s.KeyLen:]), s.Info(s.Elems[i].Info))
+	for i := range s.Keys {
+		if len(out) >= maxListed {
+			exact = false
+			break
+		}
+		lo, hi := s.Keys[i].Lo.Bytes16(), s.Keys[i].Hi.Bytes16()
+		add(keyText(fields, s, lo[16-s.KeyLen:], hi[16-s.KeyLen:]), s.Extra(s.KeyInfo(i)))
 	}
 	for i := range s.Wide {
-		add(keyText(fields, s, s.Wide[i].Key, s.Wide[i].End), s.Info(s.Wide[i].Info))
+		add(keyText(fields, s, s.Wide[i].Key, s.Wide[i].End), s.Extra(s.Wide[i].Info))
 	}
 	if s.CatchAll != nil {
 		add("*", s.CatchAll)
@@ -143,8 +148,8 @@ func sizeOf(k kind) int {
 }
 
 // Key writes an element's key of a named set, as `nft list set` does. The set's key type says how.
-func Key(s *ruleset.Set, e ruleset.Elem) string {
-	lo, hi := e.Lo.Bytes16(), e.Hi.Bytes16()
+func Key(s *ruleset.Set, iv interval.Iv) string {
+	lo, hi := iv.Lo.Bytes16(), iv.Hi.Bytes16()
 	fields := keyFields(s)
 	return keyText(fields, s, lo[16-s.KeyLen:], hi[16-s.KeyLen:])
 }

@@ -3,6 +3,8 @@ package ruleset
 import (
 	"net/netip"
 	"time"
+
+	"github.com/originward/originward/internal/firewall/interval"
 )
 
 // IPSet is a set of the ipset subsystem.
@@ -13,7 +15,7 @@ type IPSet struct {
 	Rev    uint8
 	Family Family // IP, IP6, or 0 for types without
 	Index  uint16
-	// Members of list:set sets are names of other sets.
+	// Entries are those of all other types; of a list:set, the names of its members.
 	Entries []IPSetEntry
 	// Timeout is the default lifetime, 0 for none.
 	Timeout time.Duration
@@ -23,6 +25,15 @@ type IPSet struct {
 	// MarkMask applies to hash:ip,mark.
 	MarkMask uint32
 	Comment  string
+	// Keys are the entries of a set of plain addresses or networks (hash:ip, hash:net, bitmap:ip), sorted by their first
+	// address; networks may contain each other. Half a million of them must stay small, so the rest is kept beside them.
+	Keys []interval.Iv
+	// Except marks the keys that are exceptions (nomatch); nil when there are none.
+	Except []bool
+	// Life is what is left of each key's time; nil when none expires.
+	Life []time.Duration
+	// Comments are by index into Keys.
+	Comments map[int32]string
 	// Unread says why entries are missing; a look-up is then unknown.
 	Unread string
 }
@@ -46,4 +57,9 @@ type IPSetEntry struct {
 	Set        string
 	Timeout    time.Duration // what is left; 0 means it stays
 	Comment    string
+}
+
+// Plain reports a set whose entries are single addresses or networks, kept in Keys.
+func (s *IPSet) Plain() bool {
+	return s.Type == "hash:ip" || s.Type == "hash:net" || s.Type == "bitmap:ip"
 }

@@ -41,65 +41,64 @@ type Set struct {
 	// Stateful names a limit, quota or connlimit every element carries; empty when there is none.
 	Stateful string
 
-	// Elems are the elements with one range as key, sorted and disjoint: every set whose key is at most 16 bytes and not
-	// an interval concatenation.
-	Elems []Elem
+	// Keys are the elements whose key is one range of numbers (its bytes, big-endian), sorted and disjoint: every set whose
+	// key is at most 16 bytes and not an interval concatenation. Half a million of them must stay small, so what else an
+	// element has is kept beside them, and only when some element has it.
+	Keys []interval.Iv
+	// Info gives each key's extras as an index into Infos, -1 for none; nil when no key has any.
+	Info []int32
+	// Life gives each key's lifetime; nil when none expires.
+	Life []Lifetime
+	// Comments are by index into Keys.
+	Comments map[int32]string
 	// Wide are the elements of interval concatenations and of keys longer than 16 bytes.
 	Wide []WideElem
 	// CatchAll is the default element, nil when there is none.
 	CatchAll *ElemInfo
-	// Infos are referred to by Elem.Info.
+	// Infos are values and conditions of elements.
 	Infos []ElemInfo
-	// Comments of elements, by index into Infos.
-	Comments map[int32]string
 	// Unread says why the elements are not here; a look-up is then unknown. Empty when they are.
 	Unread string
-	// Lookup asks the kernel for a single key of an unread set; nil when that is not possible.
-	Points *Points
 }
 
 // IsMap reports a map, verdict map or object map.
 func (s *Set) IsMap() bool { return s.Flags&(SetMap|SetObject) != 0 }
 
-// Info returns an element's extras, or nil.
-func (s *Set) Info(i int32) *ElemInfo {
+// Extra returns the extras with an index, or nil.
+func (s *Set) Extra(i int32) *ElemInfo {
 	if i < 0 {
 		return nil
 	}
 	return &s.Infos[i]
 }
 
-// Elem is an element whose key is a range of numbers (the key's bytes, big-endian).
-type Elem struct {
-	interval.Iv
-	// Info is the index of its extras in Set.Infos; -1 when it has none.
-	Info int32
+// KeyInfo is the index of a key's extras, -1 for none.
+func (s *Set) KeyInfo(i int) int32 {
+	if s.Info == nil {
+		return -1
+	}
+	return s.Info[i]
 }
+
+// Lifetime is how long an element lives in all, and still; zero when it stays.
+type Lifetime struct{ Timeout, Expires time.Duration }
 
 // WideElem is an element compared byte by byte: each field of Key up to Key End, inclusive.
 type WideElem struct {
 	Key, End []byte
 	Info     int32
+	Life     Lifetime
+	Comment  string
 }
 
-// ElemInfo is what an element has beside its key.
+// ElemInfo is what an element decides beside matching.
 type ElemInfo struct {
-	// Timeout and Expires are 0 when the element stays.
-	Timeout, Expires time.Duration
 	// Verdict and Data are the element's value in a map; Object its name in an object map.
 	Verdict Verdict
 	Data    []byte
 	Object  string
 	// Stateful names a limit, quota or connlimit the element carries.
 	Stateful string
-}
-
-// Points holds what single-key look-ups found in a set too large to dump.
-type Points struct {
-	// Known are the ranges of keys that were asked; a key outside stays unknown.
-	Known *interval.Set
-	// Found are the elements that cover some of them.
-	Found []Elem
 }
 
 // Matches reports whether a concrete key lies in every field's range. Without fields the key is one field.
