@@ -26,7 +26,7 @@ func (s *Stage) apiURL() string {
 // an impatient edge, so that silence is answered in seconds: the code does not
 // depend on how long it waited. Where the documented ones are asked for, it is
 // the diagnosis that does not wait.
-func (s *Stage) edgeConfig() map[string]any {
+func (s *Stage) edgeConfig() (map[string]any, error) {
 	w := s.World
 	mode := w.SSL
 	if mode == "" {
@@ -39,6 +39,13 @@ func (s *Stage) edgeConfig() map[string]any {
 	zone := map[string]any{"name": Site, "ssl": string(mode), "records": records}
 	for k, v := range w.Zone {
 		zone[k] = v
+	}
+	if len(w.EdgeNames) > 0 {
+		pair, err := s.edgeCert()
+		if err != nil {
+			return nil, err
+		}
+		zone["certificate"] = pair
 	}
 	var egress []string
 	for _, a := range Egress {
@@ -61,7 +68,7 @@ func (s *Stage) edgeConfig() map[string]any {
 		"resolver":   netip.AddrPortFrom(Resolver, 53).String(),
 		"api_tokens": []map[string]any{{"name": "lab", "file": s.tokenFile()}},
 		"zones":      []any{zone},
-	}
+	}, nil
 }
 
 // startEdge starts the edge and waits until it says that it is ready.
@@ -69,7 +76,11 @@ func (s *Stage) startEdge(ctx context.Context) error {
 	if err := os.WriteFile(s.tokenFile(), []byte(apiToken), 0o600); err != nil {
 		return err
 	}
-	cfg, err := json.MarshalIndent(s.edgeConfig(), "", "  ")
+	conf, err := s.edgeConfig()
+	if err != nil {
+		return err
+	}
+	cfg, err := json.MarshalIndent(conf, "", "  ")
 	if err != nil {
 		return err
 	}

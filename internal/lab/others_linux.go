@@ -78,7 +78,12 @@ func (s *Stage) serveTLS(n *Node, at netip.AddrPort, name string) error {
 // origin, says the same on each, and keeps them open until they are released
 // or the world is removed. Connections that the origin does not take any more
 // are no error: that is what the step is for.
-func hold(n int, port uint16, say string) step {
+func hold(n int, port uint16, say string) step { return open(n, port, say, 10*millisecond) }
+
+// flood is hold without a pause.
+func flood(n int, port uint16, say string) step { return open(n, port, say, millisecond) }
+
+func open(n int, port uint16, say string, pause time.Duration) step {
 	return func(ctx context.Context, s *Stage) error {
 		for range n {
 			var c net.Conn
@@ -96,7 +101,7 @@ func hold(n int, port uint16, say string) step {
 			}
 			// One after the other: a server that is given all at once may close
 			// those of which it has read nothing yet.
-			_ = c.SetReadDeadline(time.Now().Add(10 * millisecond))
+			_ = c.SetReadDeadline(time.Now().Add(pause))
 			_, _ = c.Read(make([]byte, 1))
 		}
 		return nil

@@ -93,16 +93,20 @@ func ended(program string) string {
 // appScript is a small application server. Its arguments are the port and what
 // it does: ok, slow (never answers in time), bighead (a response head beyond
 // any limit), drop (closes without a word), tls (speaks TLS), hang (one request
-// at a time, and a short queue).
-const appScript = `import http.server, os, socketserver, ssl, sys, time
+// at a time, and a short queue), wrapped (asks hosts.allow and hosts.deny), race
+// (closes a connection at the second request).
+const appScript = `import ctypes, http.server, os, socketserver, ssl, sys, time
 port, mode = int(sys.argv[1]), sys.argv[2]
 addr = sys.argv[3] if len(sys.argv) > 3 else "127.0.0.1"
+if mode == "wrapped":
+    wrappers = ctypes.CDLL("libwrap.so.0")
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_GET(self):
         if "slow" in mode or mode == "hang" or self.path.startswith("/slow"):
             time.sleep(600)
-        if "drop" in mode:
+        self.asked = getattr(self, "asked", 0) + 1
+        if "drop" in mode or "race" in mode and self.asked > 1:
             self.close_connection = True
             return
         if mode == "die":
@@ -121,6 +125,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 class Threaded(socketserver.ThreadingMixIn, http.server.HTTPServer):
     daemon_threads = True
+    def verify_request(self, request, client):
+        return mode != "wrapped" or wrappers.hosts_ctl(b"shop", b"unknown", client[0].encode(), b"unknown") != 0
     allow_reuse_address = True
     request_queue_size = 128
 class Single(http.server.HTTPServer):

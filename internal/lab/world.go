@@ -33,13 +33,14 @@ type World struct {
 	Decides []originward.Vantage
 
 	// The site as the CDN has it.
-	SSL     originward.SSLMode // empty = full
-	URL     string             // what the visitor asks for; empty = https://shop.example/
-	Records []originward.Record
-	Zone    map[string]any // more keys of the zone in the edge's configuration
-	Names   []Name         // more names that the world's DNS answers
-	Needs   []string       // programs
-	Args    []string       // more arguments of diagnose
+	SSL       originward.SSLMode // empty = full
+	URL       string             // what the visitor asks for; empty = https://shop.example/
+	Records   []originward.Record
+	Zone      map[string]any // more keys of the zone in the edge's configuration
+	EdgeNames []string       // names of the edge's own certificate; empty = one of its own authority
+	Names     []Name         // more names that the world's DNS answers
+	Needs     []string       // programs
+	Args      []string       // more arguments of diagnose
 
 	// Shared puts the origin into a network namespace alone: it shares this
 	// machine's file system and processes, as a test bench's origin would.

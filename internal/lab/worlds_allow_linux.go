@@ -48,6 +48,9 @@ func allowlistWorlds() []*World {
 				each(without(ranges, Egress[1]), "iptables -A INPUT -s %s -p tcp --dport 443 -j ACCEPT")+"; iptables -A INPUT -p tcp --dport 443 -j REJECT",
 			"iptables -I INPUT -s 162.158.0.0/15 -p tcp --dport 443 -j ACCEPT", "iptables"),
 		firewalled("allowlist-emptied-nft", "the updater stored an empty allow list", 522, emptied, nftAllow(nil), fresh, "nft"),
+		firewalled("allowlist-emptied-job", "the job that fills an ipset of any name got an error page, and left the set empty", 522, emptied,
+			strings.ReplaceAll(ipset(nil)+lock, "cloudflare", "goodnets")+`; printf '#!/bin/sh\nipset flush goodnets\nfor r in $(curl -sf https://www.cloudflare.com/ips-v4); do ipset add goodnets $r; done\n' >/usr/local/bin/goodnets.sh; echo '0 4 * * * root /usr/local/bin/goodnets.sh >>/var/log/goodnets.log 2>&1' >/etc/cron.d/goodnets; echo "$(date -u '+%Y-%m-%d %H:%M:%S') curl: (22) The requested URL returned error: 503" >/var/log/goodnets.log`,
+			strings.ReplaceAll(ipset(ranges), "cloudflare", "goodnets"), "iptables", "ipset"),
 		firewalled("allowlist-emptied-ipset", "the updater emptied the ipset of the CDN's ranges", 522, emptied, ipset(nil)+lock, ipset(ranges), "iptables", "ipset"),
 	}, webAllowWorlds()...)
 }

@@ -62,6 +62,14 @@ func capacityWorlds() []*World {
 		}),
 		full.with(func(w *World) {
 			w.Cold = true
+			w.Name, w.Title, w.Causes = "flood", "one network opens more connections than nginx takes", ids("capacity.flood")
+			w.Stands, w.Also = originward.Likely, ids(workers)
+			w.Setup = steps(healthyNginx, sh("sed -i 's/worker_connections 256/worker_connections 1500/' /etc/nginx/nginx.conf; "+nginxReload))
+			w.Break = steps(flood(1900, 80, get), logged("/var/log/nginx/error.log", "worker_connections are not enough"))
+			w.Cure = release
+		}),
+		full.with(func(w *World) {
+			w.Cold = true
 			w.Name, w.Title, w.Causes = "fd-limit-nginx", "nginx's worker has no file descriptor left", ids("capacity.fd-limit")
 			w.Setup = steps(healthyNginx, sh("sed -i 's/^worker_processes 1;/worker_processes 1; worker_rlimit_nofile 24;/' /etc/nginx/nginx.conf; nginx -s quit; "+ended("nginx")+"; nginx"), listens(443))
 			w.Break = steps(hold(40, 80, get), logged("/var/log/nginx/error.log", "Too many open files"))

@@ -82,10 +82,17 @@ func dnsWorlds() []*World {
 			Unhealthy: wrongRecord, Setup: nothing,
 		},
 		{
-			Name: "updater-failed", Title: "the dynamic DNS job fails, and the record holds the address from before",
+			Name: "updater-failed-script", Title: "a script that writes the record is refused by the CDN's API",
+			Causes: ids("dns.updater-failed"), Decides: hostDecides, Needs: []string{"nginx"}, Records: record(Nobody4.String()), Unhealthy: wrongRecord,
+			Setup: steps(healthyNginx, write("/usr/local/bin/cf-ddns.sh", "#!/bin/sh\nIP=$(curl -s https://icanhazip.com)\ncurl -sf -X PUT https://api.cloudflare.com/client/v4/zones/$ZONE/dns_records/$RECORD -d \"{\\\"name\\\":\\\"shop.example\\\",\\\"content\\\":\\\"$IP\\\"}\"\n"),
+				sh(`chmod +x /usr/local/bin/cf-ddns.sh; echo '*/5 * * * * root /usr/local/bin/cf-ddns.sh >>/var/log/cf-ddns.log 2>&1' >/etc/cron.d/cf-ddns
+for m in 10 5; do echo "$(date -u -d "-$m min" '+%Y-%m-%d %H:%M:%S') updating shop.example: API returned 403: Authentication error (10000)"; done >/var/log/cf-ddns.log`)),
+		},
+		{
+			Name: "updater-failed-ddclient", Title: "ddclient fails, and the record holds the address from before",
 			Causes: ids("dns.updater-failed"), Decides: hostDecides, Needs: []string{"nginx"}, Records: record(Nobody4.String()), Unhealthy: wrongRecord,
 			Setup: steps(healthyNginx, write("/etc/ddclient.conf", "protocol=cloudflare\nzone=shop.example\nttl=1\nlogin=token\npassword=x\nshop.example\n"),
-				sh(`mkdir -p /var/cache/ddclient; echo "$(date -u '+%b %d %H:%M:%S') origin ddclient[811]: FAILED:   updating shop.example: unexpected status (403)" >/var/log/syslog; echo "$(date -u '+%b %d %H:%M:%S') origin ddclient[811]: WARNING:  file /var/cache/ddclient/ddclient.cache: cannot update: authentication failed" >>/var/log/syslog
+				sh(`mkdir -p /var/cache/ddclient; printf '## ddclient-3.10.0\natime=%s,host=shop.example,ip=203.0.113.99,mtime=%s,status=failed,wtime=30 shop.example\n' $(date +%s) $(date +%s) >/var/cache/ddclient/ddclient.cache
 echo '*/5 * * * * root /usr/sbin/ddclient -daemon=0 -syslog' >/etc/cron.d/ddclient`)),
 		},
 	}

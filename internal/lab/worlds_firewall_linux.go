@@ -121,6 +121,13 @@ func elsewhereWorlds() []*World {
 			w.Name, w.Title, w.Stands = "cloud-all-closed", "the provider's firewall admits ssh only", originward.Likely
 			w.Break = routerSh("nft 'add table ip sg; add chain ip sg forwarding { type filter hook forward priority 0; }; add rule ip sg forwarding ip daddr 203.0.113.10 tcp dport != 22 drop'")
 		}),
+		{
+			Cold: true,
+			Name: "tcp-wrappers", Title: "hosts.deny names the CDN's ranges, and the server asks it after it has accepted",
+			Code: 520, SSL: originward.SSLFlexible, Causes: ids("firewall.tcp-wrappers"), Decides: hostDecides, Needs: []string{"python3"},
+			Setup: app(80, "wrapped", "0.0.0.0"), Cure: sh("sed -i d /etc/hosts.deny"),
+			Break: write("/etc/hosts.deny", "# scanners\nALL: 173.245.48.0/255.255.240.0, 162.158.0.0/255.254.0.0\nALL: 172.64.0.0/255.248.0.0, 104.16.0.0/255.248.0.0\n"),
+		},
 		firewalled("geo-nft", "a set of a country's networks drops the edge, which stands there", 0, "firewall.geo",
 			"nft 'add table inet geo; add set inet geo country_us { type ipv4_addr; flags interval; elements = { 3.0.0.0/8, 104.16.0.0/12, 172.64.0.0/13, 173.245.48.0/20, 162.158.0.0/15 } }; add chain inet geo in { type filter hook input priority -5; }; add rule inet geo in ip saddr @country_us drop'",
 			"nft delete table inet geo", "nft"),

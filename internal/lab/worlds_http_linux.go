@@ -49,6 +49,18 @@ server { listen 443 ssl; server_name www.shop.example; ssl_certificate /etc/ssl/
 			Break: steps(sh(haproxyStop), haproxy(replace(haproxyConf("", haproxyApp), "shop-pair.pem", "shop-pair.pem accept-proxy"))),
 			Cure:  steps(sh(haproxyStop), haproxy(haproxyConf("", haproxyApp))),
 		},
+		{
+			Name: "healthy-keepalive-race", Title: "the application closes connections that the edge uses again; this edge asks again on a fresh one",
+			Noisy: true, Break: nothing, Needs: []string{"python3"},
+			Setup: steps(func(_ context.Context, s *Stage) error { return s.ensureCert() }, app(443, "tls-race", "0.0.0.0")),
+		},
+		{
+			Name: "h2-origin", Title: "haproxy offers h2 in the handshake and hands the bytes on to a server of http/1.1",
+			Causes: ids("http.h2-origin"), Decides: outsideDecides, Needs: []string{"haproxy", "python3"},
+			Setup: steps(app(3000, "ok"), haproxy(haproxyConf("", haproxyApp))),
+			Break: steps(sh(haproxyStop), haproxy(replace(haproxyConf("", haproxyApp), "mode http", "mode tcp", "option httplog", "option tcplog", "shop-pair.pem", "shop-pair.pem alpn h2,http/1.1"))),
+			Cure:  steps(sh(haproxyStop), haproxy(haproxyConf("", haproxyApp))),
+		},
 		withApp(configured("nested-timeouts", "nginx gives the application one second and the edge waits longer", 504, "http.nested-timeouts",
 			site("location / { proxy_pass http://127.0.0.1:3000; proxy_read_timeout 1s; }")), "slow"),
 	}
