@@ -29,6 +29,13 @@ func (v *View) readUnheard() []unheard {
 		}
 		u := unheard{leg: l, listening: v.Listening(l)}
 		u.refused, u.keys = v.refusal(l)
+		if through := directReaches(l); through.IsYes() {
+			if !u.listening.IsNo() {
+				continue // others get through: something listens
+			}
+			// The host and the outside contradict each other.
+			u.refused, u.keys = No(through.Says, through.By...), nil
+		}
 		if !u.refused.IsYes() && (!u.listening.IsNo() || !l.Main || l.Used != fact.Yes) {
 			continue
 		}

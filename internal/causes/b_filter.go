@@ -34,6 +34,30 @@ func judgeRangeBlocked(v *View) []Verdict {
 			out = append(out, x)
 		}
 	}
+	return append(out, v.turnedAway("firewall.host.range-blocked", "the origin's packet filter may turn the CDN away")...)
+}
+
+// turnedAway judges, where the packet filter was not read, an edge that fails
+// at connect while others get through: a rule, a ban or a list on the host or
+// before it can do that, and only the host tells which.
+func (v *View) turnedAway(id originward.CauseID, title string) []Verdict {
+	var out []Verdict
+	for _, l := range v.Legs {
+		if l.Used == fact.No || v.Gate(l).Seen || !v.edgeOnly(l) || !directReaches(l).IsYes() {
+			continue
+		}
+		fails, keys := v.Fails(l, 521, 522, 523)
+		if !fails.IsYes() {
+			continue
+		}
+		c := newCase(id, l.Subject()).Explains(keys...)
+		c.Must("Does the edge fail at connect?", fails)
+		c.Must("Does a source that is no edge get through?", directReaches(l))
+		c.Ask("Does the packet filter of the host turn the edge away?", Unseen(lookFirewall), originward.RuledOut, originward.Possible)
+		c.Says(title, l.String()+" takes connections from elsewhere and not from the edge: a rule, a ban or a list against the CDN's addresses does that, on the host or before it.")
+		c.Fix(fix("Find what turns the CDN's addresses away, and exempt them.", onHost("originward host   # the firewall's answer for every range of the CDN, with the deciding rule", "")))
+		out = append(out, c.Done())
+	}
 	return out
 }
 

@@ -19,7 +19,7 @@ func judgeEdgeBan(v *View) []Verdict {
 		f.Verify = v.gateVerify(b)
 		c.Fix(f)
 	})
-	return append(out, v.listedBans()...)
+	return append(append(out, v.listedBans()...), v.turnedAway("ban.edge-ip", "a ban tool may have banned addresses of the edge")...)
 }
 
 // banner is the tool that banned, for a sentence.

@@ -52,6 +52,9 @@ func (v *View) tooLow(o *Origin, http, https *Leg, redirects, broken Ans) Verdic
 		c.Ask("Does the CDN's configuration say so?", Unseen(lookMode), originward.Likely, originward.Likely)
 	}
 	c.Ask("Does the origin answer plain http with a redirect to the same https URL, or not at all?", wants, originward.RuledOut, originward.Likely)
+	if directIs(http, "", OutRefused).IsYes() {
+		c.Ask("Does the host not serve plain http at all?", v.Listening(http).Not(), originward.Possible, originward.Likely)
+	}
 	works := Unseen(lookDirect)
 	if https != nil {
 		works = directWorks(https)

@@ -64,6 +64,11 @@ func (v *View) badsOf(l *Leg) []Bad {
 			put(badOfHit(h))
 		}
 	}
+	for _, x := range l.FromCDN {
+		if code := directCode(v, x); code != 0 && !x.Fact.Connected() && l.Used != fact.No {
+			put(Bad{Code: code, By: []string{x.ID}, Fault: faultType(x), Phase: faultPhase(x)})
+		}
+	}
 	counts := v.directCounts(l)
 	for _, x := range l.Direct {
 		code := directCode(v, x)

@@ -267,6 +267,9 @@ func (v *View) readLegs() {
 		return int(a.Port) - int(b.Port)
 	})
 	for _, l := range v.Legs {
+		l.borrow()
+	}
+	for _, l := range v.Legs {
 		l.Bads = v.badsOf(l)
 	}
 }
@@ -336,6 +339,20 @@ func (v *View) exchangeToLeg(x fact.Item[fact.Exchange]) {
 		l.FromCDN = append(l.FromCDN, x)
 	default:
 		l.Direct = append(l.Direct, x)
+	}
+}
+
+// borrow takes exchanges from an address of the CDN for ordinary ones where
+// there are no others: once connected, handshake and answer are the same from
+// everywhere. How a connect ends is not: it tells of the CDN's addresses only.
+func (l *Leg) borrow() {
+	if len(l.Direct) > 0 {
+		return
+	}
+	for _, x := range l.FromCDN {
+		if x.Fact.Connected() {
+			l.Direct = append(l.Direct, x)
+		}
 	}
 }
 

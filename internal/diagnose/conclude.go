@@ -117,7 +117,13 @@ func (e *explained) cheapest(keys []string) *originward.Next {
 		n    int
 	}
 	var votes []vote
+	exact := slices.ContainsFunc(e.verdicts, func(v causes.Verdict) bool {
+		return !v.Vague && v.Standing == originward.Possible && overlaps(v.Explain, keys)
+	})
 	for _, v := range e.verdicts {
+		if exact && v.Vague {
+			continue // a catch-all has no say where something exact is possible
+		}
 		if v.Standing != originward.Possible && v.Standing != originward.Likely || len(keys) > 0 && !overlaps(v.Explain, keys) {
 			continue
 		}
