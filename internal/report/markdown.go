@@ -41,6 +41,12 @@ func Markdown(w io.Writer, d *originward.Diagnosis) error {
 			b.WriteByte('\n')
 		}
 	}
+	if len(p.Diffs) > 0 {
+		b.WriteString("\n## Straight from the origin, and through the edge\n\n| | direct | edge |\n|---|---|---|\n")
+		for _, x := range p.Diffs {
+			fmt.Fprintf(&b, "| %s | %s | %s |\n", md(x.Field), md(orNone(x.Direct)), md(orNone(x.Edge)))
+		}
+	}
 	if len(p.Missing) > 0 {
 		b.WriteString("\n## Not looked at\n\n")
 		for _, m := range p.Missing {

@@ -30,8 +30,9 @@ type Page struct {
 	Hops     []Hop
 	Verdict  string
 	Roots    []Block
-	Folded   []string // consequences, one line each
-	Possible []Block  // not excluded, with what would decide
+	Folded   []string     // consequences, one line each
+	Possible []Block      // not excluded, with what would decide
+	Diffs    []Difference // telling ones only
 	Missing  []Missing
 	More     int // missing lines left out
 }
@@ -106,6 +107,7 @@ func NewPage(d *originward.Diagnosis) Page {
 	p.Possible = p.Possible[:min(len(p.Possible), maxPossible)]
 	p.Verdict = verdict(d)
 	p.Hops = hops(d)
+	p.Diffs = differences(d)
 	for _, n := range d.NotObserved {
 		if len(p.Missing) == maxMissing {
 			p.More++

@@ -112,6 +112,24 @@ func TestTextFitsWidth(t *testing.T) {
 	}
 }
 
+func TestDifferencesOfDirectAndEdge(t *testing.T) {
+	d := sample()
+	d.Evidence[1].Fact = fact.EdgeAnswer{Scheme: "https", Status: 521, Error: 521, EdgeMade: fact.Yes, Response: &fact.Response{Status: 521}}
+	d.Evidence[2].Fact = fact.Exchange{Scheme: "https", Response: &fact.Response{Status: 200}}
+	var b bytes.Buffer
+	if err := Text(&b, d, TextOptions{Detail: true}); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []string{b.String(), render(t, "markdown", d), render(t, "html", d)} {
+		if !strings.Contains(s, "Straight from the origin") || !strings.Contains(s, "200") {
+			t.Errorf("the difference of status is missing in\n%s", s)
+		}
+	}
+	if strings.Contains(render(t, "markdown", sample()), "Straight from the origin") {
+		t.Error("a difference without both sides")
+	}
+}
+
 func TestVerdicts(t *testing.T) {
 	undecided := sample()
 	undecided.RootCauses, undecided.Findings = nil, undecided.Findings[2:]

@@ -71,6 +71,7 @@ func (t *text) page(p Page) {
 			t.possible(b)
 		}
 	}
+	t.diffs(p.Diffs)
 	t.missing(p)
 	t.b.WriteByte('\n')
 	t.para("", fmt.Sprintf("%s, %s. The whole evidence: --format json.", p.When, p.Took), t.pal.dim)
@@ -159,6 +160,24 @@ func (t *text) possible(b Block) {
 	if b.Next != nil {
 		t.hang("    decides it: ", "from "+string(b.Next.Observe)+", "+b.Next.How)
 	}
+}
+
+// diffs stand with the evidence: the verdict already says what they mean.
+func (t *text) diffs(ds []Difference) {
+	if !t.opt.Detail || len(ds) == 0 {
+		return
+	}
+	t.head("Straight from the origin, and through the edge")
+	for _, d := range ds {
+		t.hang(fmt.Sprintf("  %-10s ", d.Field), orNone(d.Direct)+" → "+orNone(d.Edge))
+	}
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
 }
 
 func (t *text) missing(p Page) {
