@@ -153,9 +153,17 @@ type Interface struct {
 type Routes struct {
 	Default4 Tri            `json:"default4"`
 	Default6 Tri            `json:"default6"`
-	Groups   []RouteGroup   `json:"groups"`          // ranges that share one answer
-	Special  []SpecialRoute `json:"special"`         // blackhole, unreachable, prohibit and private captures that touch CDN ranges
-	Rules    []string       `json:"rules,omitempty"` // policy rules beyond the three defaults, as `ip rule` prints them
+	Groups   []RouteGroup   `json:"groups"`           // ranges that share one answer
+	Special  []SpecialRoute `json:"special"`          // blackhole, unreachable, prohibit and private captures that touch CDN ranges
+	Rules    []string       `json:"rules,omitempty"`  // policy rules beyond the three defaults, as `ip rule` prints them
+	Silent   []Neighbor     `json:"silent,omitempty"` // addresses on connected networks that the kernel asked for and that did not answer
+}
+
+// Neighbor is an address on a connected network.
+type Neighbor struct {
+	Addr  netip.Addr `json:"addr"`
+	Iface string     `json:"iface"`
+	State string     `json:"state"` // failed, incomplete
 }
 
 // Question names the question.

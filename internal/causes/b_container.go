@@ -141,6 +141,13 @@ func (v *View) targetGone(a netip.Addr) Ans {
 			}
 		}
 	}
+	for _, it := range v.routes {
+		for _, n := range it.Fact.Silent {
+			if n.Addr.Unmap() == a {
+				return Yes(a.String()+" does not answer on "+n.Iface+" ("+n.State+")", it.ID)
+			}
+		}
+	}
 	if !known {
 		return Unseen(Look{originward.Host, fact.QContainers, "list the containers and their addresses on the origin host (`docker inspect`): add --ssh root@HOST or --host-evidence FILE"})
 	}

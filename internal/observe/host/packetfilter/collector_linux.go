@@ -46,6 +46,7 @@ func run(ctx context.Context, env *collect.Env) ([]originward.Evidence, []origin
 			f.Answers = append(f.Answers, s.ask(ctx, dst, port))
 		}
 	}
+	f.Answers = append(f.Answers, s.bridges(ctx)...)
 	for _, l := range snap.Unread {
 		s.limit(l)
 	}
@@ -54,6 +55,49 @@ func run(ctx context.Context, env *collect.Env) ([]originward.Evidence, []origin
 		return nil, append(s.missing, collect.Missing(fact.QFirewall, originward.Subject{}, "the host has no address to ask the packet filters about", "name the origin's address"))
 	}
 	return []originward.Evidence{env.Item(originward.Subject{}, f, summary(f), show(f.Engines))}, s.missing
+}
+
+// Bounds of asking for backends on the host: an ordinary one has a bridge or
+// two and a handful of applications.
+const (
+	maxBridges = 4
+	maxBackend = 12
+)
+
+// bridges asks what becomes of connections that come in over a bridge, from
+// containers, to applications that listen on the host itself. The edge's own
+// ports are asked for already.
+func (s *survey) bridges(ctx context.Context) []fact.FirewallAnswer {
+	var out []fact.FirewallAnswer
+	asked := 0
+	for _, i := range s.env.Addresses(ctx).Interfaces {
+		if i.Kind != "bridge" || len(i.Addrs) == 0 || asked == maxBridges {
+			continue
+		}
+		asked++
+		dst := i.Addrs[0].Addr().Unmap()
+		for _, port := range s.applications(ctx, dst) {
+			if ctx.Err() != nil {
+				return out
+			}
+			a := answer(s.snap.Ask(firewall.Question{Dst: dst, Port: port, Interface: i.Name}))
+			a.Iface = escape.Line(i.Name, 32)
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// applications are the ports beside the edge's on which something takes
+// connections at an address.
+func (s *survey) applications(ctx context.Context, dst netip.Addr) []uint16 {
+	var out []uint16
+	for _, sock := range s.env.Listeners(ctx).Sockets {
+		if sock.Serves(dst) && !slices.Contains(s.env.Ports, sock.Port) && !slices.Contains(out, sock.Port) && len(out) < maxBackend {
+			out = append(out, sock.Port)
+		}
+	}
+	return out
 }
 
 func permission(err error) string {

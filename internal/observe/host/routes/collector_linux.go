@@ -116,7 +116,7 @@ func (s *survey) family(ctx context.Context, f originward.Family) (seen []origin
 	ranges := s.env.RangesOf(f)
 	base := fact.Routes{
 		Default4: s.tables[originward.IP4].hasDefault(), Default6: s.tables[originward.IP6].hasDefault(),
-		Groups: []fact.RouteGroup{}, Special: s.special(t.entries, ranges), Rules: text,
+		Groups: []fact.RouteGroup{}, Special: s.special(t.entries, ranges), Rules: text, Silent: silent(s.h, familyOf(f), s.ifname),
 	}
 	cuts := to
 	for _, e := range t.entries {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -11,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/originward/originward"
+	"github.com/originward/originward/fact"
 	"github.com/originward/originward/internal/escape"
 )
 
@@ -206,6 +208,27 @@ func neighbors(h *netlink.Handle, family int) map[netip.Addr]string {
 		out[addrOf(n.IP)] = neighborState(n.State)
 	}
 	return out
+}
+
+// maxSilent bounds the neighbours that did not answer: a scan of a network
+// leaves hundreds.
+const maxSilent = 64
+
+// silent lists the neighbours of a family that did not answer.
+func silent(h *netlink.Handle, family int, ifname func(int) string) []fact.Neighbor {
+	list, err := h.NeighList(0, family)
+	if err != nil {
+		return nil
+	}
+	var out []fact.Neighbor
+	for _, n := range list {
+		a := addrOf(n.IP)
+		if state := neighborState(n.State & (unix.NUD_INCOMPLETE | unix.NUD_FAILED)); state != "" && a.IsValid() && !a.IsLinkLocalUnicast() {
+			out = append(out, fact.Neighbor{Addr: a, Iface: ifname(n.LinkIndex), State: state})
+		}
+	}
+	slices.SortFunc(out, func(a, b fact.Neighbor) int { return a.Addr.Compare(b.Addr) })
+	return out[:min(len(out), maxSilent)]
 }
 
 func neighborState(s int) string {
