@@ -192,12 +192,17 @@ func (v *View) emptiedBy(b block) Ans {
 	}
 	for _, it := range v.bans {
 		for _, s := range it.Fact.Sources {
-			if s.Total == 0 && s.State == fact.Yes && (s.Tool == "ipset" || s.Tool == "nft") && hasAny(s.Jail, "cloudflare", "cdn", "allow", "white", "edge") {
+			if s.Total == 0 && s.State == fact.Yes && (s.Tool == "ipset" || s.Tool == "nft") && allowName(s.Jail) {
 				return Yes("the set "+s.Jail+" holds nothing", it.ID)
 			}
 		}
 	}
 	return Ans{Look: &lookJobs}
+}
+
+// allowName reports whether a set's name is that of an allow list.
+func allowName(name string) bool {
+	return hasAny(name, "cloudflare", "cdn", "allow", "white", "edge", "trust", "permit", "accept", "proxies") || strings.HasPrefix(lower(name), "cf")
 }
 
 // updaterFailed answers whether the job that keeps an allow list failed.

@@ -140,7 +140,7 @@ func (v *View) noLostList(b block) Ans {
 	if a := v.emptiedBy(b); a.IsYes() {
 		return a.Not()
 	}
-	if len(v.gateSets(b)) == 0 && portRule(b) {
+	if len(v.gateSets(b)) == 0 && portRule(b) && !v.ipsetsKnown(b) {
 		// Such a rule is how allow lists end, and whether a set before it lost
 		// its entries was not told.
 		return Unseen(Look{originward.Host, fact.QFirewall, "look at the sets that the chain asks before its last rule (`nft list ruleset`, `ipset list`): is one of them an allow list, and empty?"})
@@ -152,6 +152,12 @@ func (v *View) noLostList(b block) Ans {
 		return a.Not()
 	}
 	return Yes("no job that keeps an allow list has failed", v.jobs[0].ID)
+}
+
+// ipsetsKnown reports whether the rule is of an engine whose address sets are
+// ipsets, and those of the host were listed.
+func (v *View) ipsetsKnown(b block) bool {
+	return strings.HasPrefix(b.seg().Rule.Engine, "iptables") && len(v.bans) > 0
 }
 
 // portRule reports whether the deciding rule speaks of the port alone, and is

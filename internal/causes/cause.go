@@ -38,7 +38,6 @@ type Doc struct {
 	Fix     string   // the fix in general, per platform where they differ
 	Prevent string   // how it is kept from coming back
 	World   string   // why no world can exist on one machine; empty = worlds exist
-	See     []string // sources worth reading
 }
 
 // Alike is a look-alike and the observation that parts it.
