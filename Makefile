@@ -36,6 +36,7 @@ cross:
 
 unit: build
 	go test -race -timeout 15m ./...
+	go test -run TestFlatMemory ./internal/edge
 
 # Writes the golden bundles anew from the lab's worlds; review the diff.
 golden: build
