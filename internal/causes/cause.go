@@ -31,13 +31,13 @@ type Need struct {
 
 // Doc is what a person reads about a cause.
 type Doc struct {
-	What    string   // what it is
-	Looks   string   // how it looks
-	Proof   string   // how it is proved
-	Alike   []Alike  // its look-alikes and what parts them
-	Fix     string   // the fix in general, per platform where they differ
-	Prevent string   // how it is kept from coming back
-	World   string   // why no world can exist on one machine; empty = worlds exist
+	What    string  // what it is
+	Looks   string  // how it looks
+	Proof   string  // how it is proved
+	Alike   []Alike // its look-alikes and what parts them
+	Fix     string  // the fix in general, per platform where they differ
+	Prevent string  // how it is kept from coming back
+	World   string  // why no world can exist on one machine; empty = worlds exist
 }
 
 // Alike is a look-alike and the observation that parts it.

@@ -199,7 +199,7 @@ func judgeFlood(v *View) []Verdict {
 	if !flood.IsYes() && !busy.IsYes() {
 		return nil
 	}
-	return v.capacity("capacity.flood", []int{522, 520, 524, 521, 503}, func(_ *Leg, c *Case) bool {
+	return v.capacity("capacity.flood", []int{522, 520, 524, 521, 503, 525, 500, 502}, func(_ *Leg, c *Case) bool {
 		c.Must("Do connections far beyond the usual arrive?", firstYes(busy, flood))
 		c.Ask("Does it come from the outside past the edge, or through it, in numbers?", busy, originward.Possible, originward.Possible)
 		c.AtMost(originward.Likely, "what is usual for this host is not known")
