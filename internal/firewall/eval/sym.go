@@ -104,6 +104,9 @@ func symAddr(dst []sym) {
 
 // constants returns the bytes when all are constant.
 func constants(s []sym, buf []byte) ([]byte, bool) {
+	if len(s) == 0 {
+		return nil, false
+	}
 	for i := range s {
 		if s[i].kind != symConst {
 			return nil, false

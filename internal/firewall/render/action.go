@@ -24,8 +24,10 @@ func (p *printer) action(e *ruleset.Expr) {
 		o := ctOperand(e)
 		p.add(o.text + " set " + p.reg(e.SReg, o.kind, 4))
 	case ruleset.KindReject:
-		p.implied = strings.TrimPrefix(p.implied, "meta l4proto tcp") // `tcp reset` implies it
-		p.add("reject" + rejectWith(e, p.fam))
+		if e.Op == 1 && p.proto == 6 {
+			p.needL4 = "" // `tcp reset` implies it
+		}
+		p.add("reject" + rejectWith(e, p.l3))
 	case ruleset.KindNat, ruleset.KindMasq, ruleset.KindRedir, ruleset.KindTproxy:
 		p.add(p.nat(e))
 	case ruleset.KindQueue:
@@ -90,7 +92,7 @@ func (p *printer) reg(word uint8, k kind, n int) string {
 	return o.text
 }
 
-func rejectWith(e *ruleset.Expr, fam ruleset.Family) string {
+func rejectWith(e *ruleset.Expr, l3 ruleset.Family) string {
 	switch e.Op {
 	case 1:
 		return " with tcp reset"
@@ -105,7 +107,7 @@ func rejectWith(e *ruleset.Expr, fam ruleset.Family) string {
 			10: "host-prohibited", 13: "admin-prohibited",
 		}
 		word := " with icmp "
-		if fam == ruleset.IP6 {
+		if l3 == ruleset.IP6 {
 			word = " with icmpv6 "
 			names = map[uint8]string{0: "no-route", 1: "admin-prohibited", 3: "addr-unreachable", 4: "port-unreachable"}
 		}
@@ -191,7 +193,7 @@ func (p *printer) dynset(e *ruleset.Expr) {
 			text += " " + in.X.Text
 		}
 	}
-	p.implied = ""
+	p.needL3 = "" // its key names the protocol
 	p.add(fmt.Sprintf("%s @%s { %s }", verb, safe(e.X.Name), text))
 }
 

@@ -34,7 +34,8 @@ type ipt struct {
 	head    []string
 	matches []string
 	target  string
-	tcpSeen bool
+	// tcpUsed are the options given since the last "-m tcp"; nil when another match came in between.
+	tcpUsed map[string]bool
 }
 
 func (p *ipt) expr(e *ruleset.Expr) {
@@ -62,13 +63,13 @@ func (p *ipt) expr(e *ruleset.Expr) {
 	case ruleset.KindXtMatch:
 		s, ok := xtArgs(e.X.Xt, p.ipsets)
 		p.exact = p.exact && ok
-		p.matches = append(p.matches, "-m "+s)
+		p.match("-m " + s)
 	case ruleset.KindXtTarget:
 		s, ok := xtArgs(e.X.Xt, p.ipsets)
 		p.exact = p.exact && ok
 		p.target = "-j " + s
 	case ruleset.KindLimit:
-		p.matches = append(p.matches, "-m limit ("+e.X.Text+")")
+		p.match("-m limit (" + e.X.Text + ")")
 		p.exact = false
 	default:
 		q := printer{fam: p.fam, l3: p.l3, proto: p.proto, regs: p.regs, exact: p.exact}
@@ -77,7 +78,7 @@ func (p *ipt) expr(e *ruleset.Expr) {
 		} else {
 			q.action(e)
 		}
-		p.matches = append(p.matches, "("+strings.Join(q.out, " ")+")")
+		p.match("(" + strings.Join(q.out, " ") + ")")
 		p.exact = false
 	}
 }
@@ -116,7 +117,7 @@ func (p *ipt) cmp(e *ruleset.Expr) {
 	case o.kind == kindPort:
 		p.transportArg(o, inv, value(kindPort, v))
 	case o.kind == kindFlags && o.mask != nil:
-		p.tcp()
+		p.tcp("--tcp-flags")
 		p.matches = append(p.matches, fmt.Sprintf("%s--tcp-flags %s %s", inv, tcpFlags(o.mask[0]), tcpFlags(v[0])))
 	case o.kind == kindMark && len(v) == 4:
 		mask := uint64(0xffffffff)
@@ -124,9 +125,9 @@ func (p *ipt) cmp(e *ruleset.Expr) {
 			mask = host(o.mask)
 		}
 		name := map[bool]string{true: "connmark", false: "mark"}[strings.HasPrefix(o.text, "ct")]
-		p.matches = append(p.matches, fmt.Sprintf("-m %s %s--mark %s", name, inv, masked(uint32(host(v)), uint32(mask))))
+		p.match(fmt.Sprintf("-m %s %s--mark %s", name, inv, masked(uint32(host(v)), uint32(mask))))
 	case o.kind == kindState && o.mask != nil && host(v) == 0:
-		p.matches = append(p.matches, "-m conntrack "+not(e.Op == 0)+"--ctstate "+strings.ToUpper(value(kindState, o.mask)))
+		p.match("-m conntrack " + not(e.Op == 0) + "--ctstate " + strings.ToUpper(value(kindState, o.mask)))
 	default:
 		p.odd(o, e)
 	}
@@ -138,7 +139,7 @@ func (p *ipt) odd(o operand, e *ruleset.Expr) {
 	q := printer{fam: p.fam, l3: p.l3, proto: p.proto, regs: p.regs}
 	q.cmp(e)
 	q.flush()
-	p.matches = append(p.matches, "("+strings.Join(q.out, " ")+")")
+	p.match("(" + strings.Join(q.out, " ") + ")")
 }
 
 func (p *ipt) addr(o operand, v []byte, inv string) {
@@ -156,20 +157,29 @@ func (p *ipt) addr(o operand, v []byte, inv string) {
 	p.head = append(p.head, inv+flag+addrText(full, bits))
 }
 
-// tcp writes the -m that port options need, once.
-func (p *ipt) tcp() {
-	if !p.tcpSeen && p.th() != "th" {
-		p.matches = append(p.matches, "-m "+p.th())
+// tcp writes the -m that a port or flag option needs: once for all that follow each other, and anew for one given twice.
+func (p *ipt) tcp(option string) {
+	if p.tcpUsed == nil || p.tcpUsed[option] {
+		if p.th() != "th" {
+			p.matches = append(p.matches, "-m "+p.th())
+		}
+		p.tcpUsed = map[string]bool{}
 	}
-	p.tcpSeen = true
+	p.tcpUsed[option] = true
+}
+
+// match writes another match.
+func (p *ipt) match(s string) {
+	p.matches = append(p.matches, s)
+	p.tcpUsed = nil
 }
 
 func (p *ipt) transportArg(o operand, inv, v string) {
-	p.tcp()
 	flag := "--dport "
 	if strings.HasSuffix(o.text, "sport") {
 		flag = "--sport "
 	}
+	p.tcp(flag)
 	p.matches = append(p.matches, inv+flag+v)
 }
 
@@ -184,9 +194,9 @@ func (p *ipt) rangeOf(e *ruleset.Expr) {
 		if strings.HasSuffix(o.text, "daddr") {
 			word = "--dst-range"
 		}
-		p.matches = append(p.matches, fmt.Sprintf("-m iprange %s%s %s-%s", inv, word, value(kindAddr, e.X.From), value(kindAddr, e.X.To)))
+		p.match(fmt.Sprintf("-m iprange %s%s %s-%s", inv, word, value(kindAddr, e.X.From), value(kindAddr, e.X.To)))
 	default:
 		p.exact = false
-		p.matches = append(p.matches, fmt.Sprintf("(%s %s)", o.text, rangeText(o.kind, e.X.From, e.X.To)))
+		p.match(fmt.Sprintf("(%s %s)", o.text, rangeText(o.kind, e.X.From, e.X.To)))
 	}
 }

@@ -13,17 +13,39 @@ const maxListed = 24
 // key describes the registers a look-up reads: the fields of a concatenation, or one operand.
 func (p *printer) key(word uint8, s *ruleset.Set) (text string, fields []operand) {
 	first := p.regs[word]
-	if s == nil || s.KeyLen <= 4 || first.n == s.KeyLen || first.n == 16 || s.Flags&ruleset.SetConcat == 0 && len(s.Fields) < 2 {
+	switch first.kind {
+	case kindAddrPair:
+		a, b := operand{text: p.ip() + " saddr", kind: kindAddr, n: first.n, payload: true, base: 1}, operand{text: p.ip() + " daddr", kind: kindAddr, n: first.n}
+		return a.text + " . " + b.text, []operand{a, b}
+	case kindPortPair:
+		a, b := operand{text: p.th() + " sport", kind: kindPort, n: 2, payload: true, base: 2}, operand{text: p.th() + " dport", kind: kindPort, n: 2}
+		return a.text + " . " + b.text, []operand{a, b}
+	}
+	if s == nil {
 		return first.text, []operand{first}
 	}
 	var parts []string
-	for w := int(word); w < int(word)+(s.KeyLen+3)/4; w++ {
-		if o, ok := p.regs[uint8(w)]; ok && o.text != "" {
-			parts = append(parts, o.text)
-			fields = append(fields, o)
+	for w, end := int(word), int(word)+(s.KeyLen+3)/4; w < end; {
+		o, ok := p.regs[uint8(w)]
+		if !ok || o.text == "" {
+			break
 		}
+		parts = append(parts, o.text)
+		fields = append(fields, o)
+		w += (o.bytes() + 3) / 4
+	}
+	if len(fields) == 0 {
+		return first.text, []operand{first}
 	}
 	return strings.Join(parts, " . "), fields
+}
+
+// bytes is how much of the register file an operand takes.
+func (o operand) bytes() int {
+	if o.n > 0 {
+		return o.n
+	}
+	return sizeOf(o.kind)
 }
 
 func (p *printer) lookup(e *ruleset.Expr) {
@@ -39,7 +61,11 @@ func (p *printer) lookup(e *ruleset.Expr) {
 	case e.Base == 1 && e.DReg == 0:
 		p.clause(o, "vmap "+content)
 	case e.Base == 1:
-		p.implied = ""
+		if o.base == 1 && o.payload {
+			p.needL3 = ""
+		} else if o.payload {
+			p.needL4 = ""
+		}
 		p.regs[e.DReg] = operand{text: text + " map " + content, kind: kindHex, n: -2}
 	case e.Inv:
 		p.clause(o, "!= "+content)
@@ -96,15 +122,18 @@ func (p *printer) elemValue(s *ruleset.Set, info *ruleset.ElemInfo) string {
 	case info.Object != "":
 		return " : " + quote(info.Object)
 	case info.Data != nil:
-		return " : " + dataText(info.Data)
+		return " : " + dataText(s.DataType, info.Data)
 	case info.Verdict.Chain != "":
 		return " : " + info.Verdict.Code.String() + " " + safe(info.Verdict.Chain)
 	}
 	return " : " + info.Verdict.Code.String()
 }
 
-// dataText guesses how a map's value reads: addresses by their length, ports by theirs.
-func dataText(b []byte) string {
+// dataText writes a map's value by the map's data type, or, where that is not known, by its length.
+func dataText(typ uint32, b []byte) string {
+	if d, ok := datatypes[typ]; ok && d.n == len(b) {
+		return value(d.kind, b)
+	}
 	switch len(b) {
 	case 4, 16:
 		return value(kindAddr, b)
@@ -122,10 +151,7 @@ func keyText(fields []operand, s *ruleset.Set, lo, hi []byte) string {
 	var parts []string
 	at := 0
 	for _, f := range fields {
-		n := f.n
-		if n <= 0 {
-			n = sizeOf(f.kind)
-		}
+		n := f.bytes()
 		if at+n > len(lo) {
 			break
 		}

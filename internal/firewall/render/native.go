@@ -26,8 +26,26 @@ type printer struct {
 	regs  map[uint8]operand
 	out   []string
 	exact bool
-	// implied is a clause that the next one may make redundant.
-	implied string
+	// needL3 and needL4 are protocol clauses that a later one may imply: `ip saddr` says ip, `tcp dport` says tcp.
+	needL3, needL4 string
+	// lower is the lower bound of a range the next comparison may close, and where its clause stands.
+	lower lowerBound
+}
+
+// lowerBound is a ">=" clause: nft compiles a range into it and a "<=" on the same register.
+type lowerBound struct {
+	reg   uint8
+	value []byte
+	place int // in out, plus one; 0 for none
+}
+
+// set notes what a register holds, and forgets what it held before.
+func (p *printer) set(word uint8, o operand) {
+	for w := int(word); w < int(word)+(o.bytes()+3)/4; w++ {
+		delete(p.regs, uint8(w))
+	}
+	p.regs[word] = o
+	p.lower = lowerBound{}
 }
 
 func native(r *ruleset.Rule) Rule {
@@ -51,11 +69,13 @@ func (p *printer) add(s string) {
 	p.out = append(p.out, s)
 }
 
-// flush writes a pending implied clause that turned out to be needed.
+// flush writes the protocol clauses nothing has implied.
 func (p *printer) flush() {
-	if p.implied != "" {
-		p.out = append(p.out, p.implied)
-		p.implied = ""
+	for _, s := range []*string{&p.needL3, &p.needL4} {
+		if *s != "" {
+			p.out = append(p.out, *s)
+			*s = ""
+		}
 	}
 }
 
@@ -67,13 +87,13 @@ func (p *printer) vague(s string) {
 func (p *printer) expr(e *ruleset.Expr) {
 	switch e.Kind {
 	case ruleset.KindPayload:
-		p.regs[e.DReg] = p.payload(e)
+		p.set(e.DReg, p.payload(e))
 	case ruleset.KindMeta:
-		p.regs[e.DReg] = metaOperand(e.Op)
+		p.set(e.DReg, metaOperand(e.Op))
 	case ruleset.KindCt:
-		p.regs[e.DReg] = ctOperand(e)
+		p.set(e.DReg, ctOperand(e))
 	case ruleset.KindFib:
-		p.regs[e.DReg] = fibOperand(e)
+		p.set(e.DReg, fibOperand(e))
 	case ruleset.KindBitwise:
 		o := p.regs[e.SReg]
 		if e.Op == 0 {
@@ -96,7 +116,7 @@ func (p *printer) expr(e *ruleset.Expr) {
 		}
 		p.regs[e.DReg] = o
 	case ruleset.KindImmediate:
-		p.regs[e.DReg] = operand{text: string(e.Value()), kind: kindHex, n: -1}
+		p.set(e.DReg, operand{text: string(e.Value()), kind: kindHex, n: -1})
 	case ruleset.KindCmp:
 		p.cmp(e)
 	case ruleset.KindRange:
@@ -127,12 +147,18 @@ func xorOf(e *ruleset.Expr) []byte {
 	return nil
 }
 
-// clause writes a condition on an operand, dropping what it implies.
+// clause writes a condition on an operand. One on a header field implies its protocol, and leaves the other layer's
+// clause for later.
 func (p *printer) clause(o operand, cond string) {
-	if o.payload && (o.base == 1 || o.base == 2) {
-		p.implied = "" // `ip saddr` implies the protocol, `tcp dport` the transport
+	switch {
+	case o.payload && o.base == 1:
+		p.needL3 = ""
+	case o.payload && o.base == 2:
+		p.needL4 = ""
+	default:
+		p.flush()
 	}
-	p.add(o.text + " " + cond)
+	p.out = append(p.out, o.text+" "+cond)
 }
 
 func (p *printer) cmp(e *ruleset.Expr) {
@@ -140,21 +166,18 @@ func (p *printer) cmp(e *ruleset.Expr) {
 	v := e.Value()
 	if e.Op == 0 && o.kind == kindFamily && len(v) == 1 {
 		p.l3 = ruleset.Family(v[0])
-		p.flush()
-		p.implied = "meta nfproto " + value(kindFamily, v)
+		p.needL3 = "meta nfproto " + value(kindFamily, v)
 		return
 	}
 	if e.Op == 0 && o.kind == kindEther && o.text == "meta protocol" {
 		p.l3 = map[uint64]ruleset.Family{0x0800: ruleset.IP, 0x86dd: ruleset.IP6}[big(v)]
-		p.flush()
-		p.implied = "meta protocol " + value(kindEther, v)
+		p.needL3 = "meta protocol " + value(kindEther, v)
 		return
 	}
 	if e.Op == 0 && o.kind == kindProto {
 		p.proto = big(v)
 		if o.text == "meta l4proto" {
-			p.flush()
-			p.implied = "meta l4proto " + value(kindProto, v)
+			p.needL4 = "meta l4proto " + value(kindProto, v)
 			return
 		}
 	}
@@ -163,36 +186,43 @@ func (p *printer) cmp(e *ruleset.Expr) {
 		p.clause(o, value(o.kind, o.mask))
 		return
 	}
-	op := [...]string{"", "!= ", "< ", "<= ", "> ", ">= "}[e.Op]
-	p.clause(o, op+p.masked(o, v))
+	if e.Op == 3 && p.lower.place == len(p.out) && p.lower.reg == e.SReg && len(p.out) > 0 {
+		p.out[len(p.out)-1] = o.text + " " + rangeText(o.kind, p.lower.value, v)
+		return
+	}
+	p.clause(o, p.condition(o, v, e.Op))
+	if e.Op == 5 && o.mask == nil {
+		p.lower = lowerBound{e.SReg, v, len(p.out)}
+	}
 }
 
-// masked writes a value compared under a mask.
-func (p *printer) masked(o operand, v []byte) string {
+var operators = [...]string{"", "!= ", "< ", "<= ", "> ", ">= "}
+
+// condition writes an operator and a value, under a mask when there is one.
+func (p *printer) condition(o operand, v []byte, op uint8) string {
+	sign := operators[op]
 	switch {
-	case o.kind == kindAddrPair && len(v) == 2*o.n:
+	case o.kind == kindAddrPair && len(v) == 2*o.n && op == 0:
 		return fmt.Sprintf("%s %s daddr %s", value(kindAddr, v[:o.n]), p.ip(), value(kindAddr, v[o.n:]))
-	case o.kind == kindPortPair && len(v) == 4:
+	case o.kind == kindPortPair && len(v) == 4 && op == 0:
 		return fmt.Sprintf("%s %s dport %s", value(kindPort, v[:2]), p.th(), value(kindPort, v[2:]))
+	case o.mask == nil && o.kind == kindAddr && o.n > 0 && o.n != len(v):
+		return sign + shortPrefix(v, o.n)
+	case o.mask == nil && o.kind == kindFlags && op == 0:
+		return "== " + strings.ReplaceAll(value(o.kind, v), "|", " | ")
+	case o.mask == nil || len(o.mask) != len(v):
+		return sign + value(o.kind, v)
 	}
-	if o.mask == nil || len(o.mask) != len(v) {
-		if o.kind == kindAddr && len(v) < 16 && len(v) != 4 || o.kind == kindAddr && o.n != len(v) && o.n > 0 {
-			return shortPrefix(v, o.n)
-		}
-		if o.kind == kindFlags && len(v) == 1 {
-			return "== " + strings.ReplaceAll(value(o.kind, v), "|", " | ")
-		}
-		return value(o.kind, v)
+	if n, ok := prefixLen(o.mask); ok && o.kind == kindAddr {
+		return fmt.Sprintf("%s%s/%d", sign, value(o.kind, v), n)
 	}
-	switch o.kind {
-	case kindAddr:
-		if n, ok := prefixLen(o.mask); ok {
-			return fmt.Sprintf("%s/%d", value(o.kind, v), n)
-		}
-	case kindFlags:
-		return fmt.Sprintf("& (%s) == %s", value(kindFlags, o.mask), value(kindFlags, v))
+	if sign == "" {
+		sign = "== "
 	}
-	return fmt.Sprintf("& %s == %s", value(o.kind, o.mask), value(o.kind, v))
+	if o.kind == kindFlags {
+		return fmt.Sprintf("& (%s) %s%s", value(kindFlags, o.mask), sign, value(kindFlags, v))
+	}
+	return fmt.Sprintf("& %s %s%s", value(o.kind, o.mask), sign, value(o.kind, v))
 }
 
 // shortPrefix writes an address of which only the first bytes are compared.
