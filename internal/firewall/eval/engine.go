@@ -70,8 +70,6 @@ type hookCtx struct {
 	hook     ruleset.Hook
 	pf       ruleset.Family // what nf_tables sees as the protocol family: ip, ip6 or netdev
 	iif, oif *fib.Link
-	// ctLater is true before the conntrack hook ran for this packet.
-	ctLater bool
 	// atConntrack is true in a chain at conntrack's own priority, whose order against it is not known.
 	atConntrack bool
 }

@@ -31,8 +31,6 @@ type piece struct {
 type source struct {
 	set *ruleset.Set
 	ips *ruleset.IPSet
-	// key is where the address sits in a set with concatenated keys; unused for plain ones.
-	key func(interval.U128) []byte
 }
 
 // outcome of an expression on a cursor.
