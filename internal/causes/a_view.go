@@ -52,7 +52,7 @@ func (v *View) refusal(l *Leg) (Ans, []string) {
 	if a.IsYes() {
 		return a, keys
 	}
-	if !l.Addr().IsValid() || !l.Main || l.Used != fact.Yes || v.edgeReaches(l).IsYes() {
+	if !l.Addr().IsValid() || l.Origin.Published != fact.Yes || !l.Main || l.Used != fact.Yes || v.edgeReaches(l).IsYes() {
 		return a, nil // nobody needs the port, or the edge gets through
 	}
 	for _, x := range l.Local {

@@ -56,6 +56,10 @@ func (v *View) updater(j fact.Job, by string) Verdict {
 	if !fails.IsYes() {
 		fails = v.EdgeGood().Not()
 	}
+	if !failed.Known() && differs.IsYes() && v.Host != "" && lower(j.Target) == lower(v.Host) {
+		// A job that works would have written the host's address.
+		failed = Yes(j.Name+" keeps "+j.Target+", and "+differs.Says, append([]string{by}, differs.By...)...)
+	}
 	c := newCase("dns.updater-failed", subj).Explains(keys...)
 	c.Ask("Does the recorded address fail?", fails, originward.Possible, originward.Likely)
 	c.Ask("Do record and host differ?", differs, originward.Possible, originward.Possible)

@@ -115,28 +115,43 @@ func judgeClose(v *View) []Verdict {
 // rightPort answers whether the edge rightly uses plain http: not where the
 // origin's https is in order and only the mode leads past it.
 func (v *View) rightPort(l *Leg) Ans {
-	if l.Scheme != "http" {
+	switch {
+	case l.Scheme != "http":
 		return Yes("it is the https port")
+	case v.Mode.HTTPS.IsYes():
+		return Yes("visitors over plain http come here", v.Mode.HTTPS.By...)
 	}
-	_, https := v.schemeLegs(l.Origin)
-	if https == nil || !directWorks(https).IsYes() && !localWorks(https).IsYes() {
-		return Yes("the origin has no https that answers")
+	https := v.httpsAnswers(l.Origin)
+	switch {
+	case https.IsNo():
+		return Yes("the origin has no https that answers", https.By...)
+	case https.IsYes() && v.Mode.HTTPS.IsNo():
+		return No("the origin's https answers, and the mode leads past it", append(https.By, v.Mode.HTTPS.By...)...)
+	case https.IsYes():
+		return Unseen(lookMode)
 	}
-	a := v.Mode.HTTPS
-	if a.IsNo() {
-		return No("the origin's https answers, and the mode leads past it", a.By...)
-	}
-	return a
+	return https
 }
 
-// localWorks answers whether a request on the host itself is answered.
-func localWorks(l *Leg) Ans {
-	for _, x := range l.Local {
-		if OutcomeOf(x.Fact) == OutOK {
-			return Yes("on the host itself "+x.Fact.Target.String()+" answers", x.ID)
+// httpsAnswers answers whether the origin answers https at all, to anyone,
+// itself included.
+func (v *View) httpsAnswers(o *Origin) Ans {
+	a := Unseen(lookDirect)
+	for _, x := range v.exchanges {
+		f := x.Fact
+		mine := f.Target.Addr().Unmap() == o.Addr || x.Vantage == originward.Host && !v.HostIs(o.Addr).IsNo()
+		if f.Scheme != "https" || !mine {
+			continue
+		}
+		switch OutcomeOf(f) {
+		case OutOK, OutBody:
+			return Yes(f.Target.String()+" answers https", x.ID)
+		case "":
+		default:
+			a = No(f.Target.String()+" does not answer https", append(a.By, x.ID)...)
 		}
 	}
-	return Unseen(lookLocal)
+	return a
 }
 
 // modeLow reports whether the leg is plain http because the mode is low, while

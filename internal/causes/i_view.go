@@ -52,8 +52,8 @@ func (v *View) forwards(w fact.WebConfig, u fact.Upstream, port uint16) bool {
 // the origin wrote, seen through the edge, directly or on the host.
 func (v *View) proxyFails(l *Leg, codes ...int) (Ans, []string) {
 	a, keys := v.Fails(l, codes...)
-	if a.IsYes() {
-		return a, keys
+	if a.IsYes() || l.Origin.Published != fact.Yes {
+		return a, keys // an address that nobody is known to use fails nobody
 	}
 	for _, x := range l.Local {
 		if r := x.Fact.Response; r != nil && slices.Contains(codes, r.Status) {

@@ -1,7 +1,9 @@
 package causes
 
 import (
+	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/originward/originward"
 	"github.com/originward/originward/fact"
@@ -226,8 +228,9 @@ func judgeTransitLoss(v *View) []Verdict {
 		c.Must("Does the edge fail?", fails)
 		c.Must("Does a direct connect from elsewhere work?", directReaches(l))
 		c.Ask("Does the host itself take the edge's connections?", v.admits(l), originward.RuledOut, originward.Possible)
-		c.Ask("Do only some of the edge's places or addresses fail?", v.partial(l), originward.Possible, originward.Possible)
-		c.Ask("Does a trace show loss in a network between?", v.lossOnPath(l), originward.Possible, originward.Possible)
+		c.Ask("Do some of the edge's addresses fail, and others always get through?", v.bySource(l), originward.Possible, originward.Possible)
+		c.Ask("Is no queue or table of the host full?", v.noKernelLoss(l), originward.Possible, originward.Possible)
+		c.Ask("Does a trace show loss in a network between?", v.lossOnPath(l), originward.Possible, originward.Likely)
 		c.AtMost(originward.Likely, "the path between edge and origin can be traced only from there")
 		c.Says("packets are lost on the way between the CDN and the origin", "The host admits the edge, direct connects work, and some of the edge's connections are lost: a network between them drops packets.")
 		c.Fix(fix("Report the failing edge addresses with traces from the origin towards them; route around or wait.",
@@ -235,6 +238,40 @@ func judgeTransitLoss(v *View) []Verdict {
 		out = append(out, c.Done())
 	}
 	return out
+}
+
+// bySource answers whether the edge's addresses part cleanly into those from
+// which exchanges over the leg fail and those from which they work: what
+// happens to be lost at times falls on all of them alike.
+func (v *View) bySource(l *Leg) Ans {
+	if a := v.partial(l); !a.IsYes() {
+		return a
+	}
+	good, bad := map[netip.Addr]bool{}, map[netip.Addr]bool{}
+	var by []string
+	for _, h := range slices.Concat(l.Exact, l.Mapped) {
+		if !h.Egress.IsValid() {
+			continue
+		}
+		by = addIDs(by, h.By)
+		if h.Code >= 520 && h.Code <= 526 {
+			bad[h.Egress] = true
+		} else if h.Contact() {
+			good[h.Egress] = true
+		}
+	}
+	var failing []string
+	for a := range bad {
+		if good[a] {
+			return No("exchanges from "+a.String()+" fail at times only", by...)
+		}
+		failing = append(failing, a.String())
+	}
+	if len(failing) == 0 || len(good) == 0 {
+		return Unseen(lookRecord)
+	}
+	slices.Sort(failing)
+	return Yes("every exchange from "+strings.Join(failing, ", ")+" fails, and none from the edge's other addresses", by...)
 }
 
 // partial answers whether some of the edge's exchanges over the leg work.
