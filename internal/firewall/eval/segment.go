@@ -195,10 +195,10 @@ next:
 		out = append(out, &cp)
 	}
 	slices.SortStableFunc(out, func(a, b *Outcome) int {
-		if d := len(unknowns(a.Tags)) - len(unknowns(b.Tags)); d != 0 {
+		if d := badness(b) - badness(a); d != 0 {
 			return d
 		}
-		return badness(b) - badness(a)
+		return len(a.Tags) - len(b.Tags)
 	})
 	return out
 }

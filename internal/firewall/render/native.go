@@ -174,6 +174,9 @@ func (p *printer) cmp(e *ruleset.Expr) {
 		p.needL3 = "meta protocol " + value(kindEther, v)
 		return
 	}
+	if e.Op == 0 && o.kind == kindEther {
+		p.l3 = map[uint64]ruleset.Family{0x0800: ruleset.IP, 0x86dd: ruleset.IP6}[big(v)] // ether type
+	}
 	if e.Op == 0 && o.kind == kindProto {
 		p.proto = big(v)
 		if o.text == "meta l4proto" {
