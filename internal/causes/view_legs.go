@@ -158,6 +158,9 @@ func (v *View) ways() []way {
 			}
 		}
 	}
+	if elsewhere := visitors[2:]; len(elsewhere) > 0 && !slices.ContainsFunc(v.Hits, defaultPort) {
+		visitors = elsewhere // the site was asked for on ports of its own, and on no other
+	}
 	set, _, hasPort := v.Setting(func(s fact.CDNSettings) bool { return s.OriginPort > 0 && s.OriginPort < 65536 })
 	var out []way
 	for _, w := range visitors {
@@ -173,6 +176,9 @@ func (v *View) ways() []way {
 	}
 	return out
 }
+
+// defaultPort reports whether a visit came to the usual port of its scheme.
+func defaultPort(h Hit) bool { return h.Port == 443 || h.Port == 80 }
 
 // waysUnknown are the ways of a visitor while the mode is not known.
 func (v *View) waysUnknown(w way) []way {

@@ -9,6 +9,21 @@ import (
 	bt "github.com/originward/originward/internal/causes/bundletest"
 )
 
+// TestOwnPort: a site that is asked for on a port of its own is judged by that
+// port; what the usual ones do is nobody's concern.
+func TestOwnPort(t *testing.T) {
+	w := bt.Healthy()
+	w.SetDirect(bt.OK(bt.Origin4, 8443), bt.Refused(bt.Origin4, 443), bt.Refused(bt.Origin4, 80))
+	w.Visit(netip.AddrPortFrom(bt.Origin4, 8443), 200, "", "")
+	for i := range w.Visits {
+		w.Visits[i].Target = netip.AddrPortFrom(w.Visits[i].Target.Addr(), 8443)
+	}
+	d := Explain(w.Without(originward.Host).Bundle(), Options{})
+	if d.ExitCode() != originward.ExitHealthy {
+		t.Errorf("%s %v\n%s", d.Status, d.RootCauses, dump(d))
+	}
+}
+
 // TestNeverProved holds what real servers have shown to look like a cause that
 // it is not: the cause must not stand proved, whatever else does.
 func TestNeverProved(t *testing.T) {
