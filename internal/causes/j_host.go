@@ -128,13 +128,29 @@ func judgeDiskFull(v *View) []Verdict {
 		if !used {
 			c.Ask("Is it known that the site uses that disk?", Unseen(lookLogs), originward.Likely, originward.Likely)
 		}
-		c.Ask("Do the logs of that time name writes that failed?", logged, originward.Likely, originward.Likely)
+		silent := originward.Likely
+		if full.IsYes() && v.holdsLogs(mount) {
+			silent = originward.Proved // the line that would tell of it found no room either
+		}
+		c.Ask("Do the logs of that time name writes that failed?", logged, silent, silent)
 		c.Says("a disk is full", "The site cannot write"+because(firstYes(full, logged))+".")
 		f := fix("Free space on it, and be told earlier.", onHost("du -xh --max-depth=2 "+firstOf(mount, "/")+" | sort -h | tail; journalctl --vacuum-size=200M", ""))
 		f.Verify = "df -h " + firstOf(mount, "/") + " and df -i " + firstOf(mount, "/") + " show room, and " + v.diagnoseAgain()
 		out = append(out, c.Fix(f).Done())
 	}
 	return out
+}
+
+// holdsLogs reports whether the site's logs are written to a file system.
+func (v *View) holdsLogs(mount string) bool {
+	for _, it := range v.load {
+		for _, d := range it.Fact.Disks {
+			if d.Mount == mount && slices.Contains(d.UsedBy, "log") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // saysDiskFull answers whether an error page itself tells of the full disk.
