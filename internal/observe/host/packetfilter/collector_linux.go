@@ -124,7 +124,14 @@ func (s *survey) ask(ctx context.Context, dst netip.Addr, port uint16) fact.Fire
 	if s.env.Prove {
 		s.prove(ctx, a)
 	}
-	return answer(a)
+	out := answer(a)
+	for _, set := range s.snap.SourceSets(port) {
+		out.Sets = append(out.Sets, fact.FirewallSet{
+			Engine: set.Engine, Family: set.Family, Table: set.Table, Name: escape.Line(set.Name, 100),
+			Elements: set.Elements, Accepts: fact.TriOf(set.Accepts), Rule: &fact.FirewallRule{Text: escape.Line(set.Text, 500)},
+		})
+	}
+	return out
 }
 
 // prove lets the kernel confirm an answer in a copy of the ruleset.
