@@ -88,6 +88,8 @@ func telling(h causes.Hit) int {
 	case h.Good():
 	case h.Pending:
 		n = 1
+	case h.Code == 524:
+		n = 5 // silence too, and of a connection that was open already
 	case h.Code == 522:
 		n = 6 // silence tells less than any answer: a filter that rejects answers only so often
 	case h.Code >= 520 && h.Code <= 530 || h.Code >= 1000:
