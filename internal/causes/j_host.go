@@ -125,7 +125,7 @@ func judgeDiskFull(v *View) []Verdict {
 		c.v.Subject.Name = mount
 		c.Ask("Does the site fail?", fails, originward.Possible, originward.Likely)
 		c.Ask("Is a disk that the site needs full?", full, originward.Possible, originward.Likely)
-		if !used {
+		if !used && !(logged.IsYes() && v.onlyFull()) {
 			c.Ask("Is it known that the site uses that disk?", Unseen(lookLogs), originward.Likely, originward.Likely)
 		}
 		silent := originward.Likely
@@ -189,6 +189,20 @@ func (v *View) diskFull() (a Ans, mount string, used bool) {
 		return Unseen(lookLoad), "", false
 	}
 	return No("every disk has room", by...), "", false
+}
+
+// onlyFull reports whether just one file system is full: a write that failed
+// for want of room then failed there.
+func (v *View) onlyFull() bool {
+	full := map[string]bool{}
+	for _, it := range v.load {
+		for _, d := range it.Fact.Disks {
+			if fullText(d) != "" {
+				full[d.Mount] = true
+			}
+		}
+	}
+	return len(full) == 1
 }
 
 // fullText says how a file system is full; empty = it is not, or it is of a

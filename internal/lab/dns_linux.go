@@ -16,28 +16,28 @@ import (
 // would, the edge's address for proxied records and the content for others.
 type dnsServer struct {
 	udp, tcp *dns.Server
-	stage    *Stage
+	records  []originward.Record
+	names    []Name
+	front    netip.Addr // where proxied records lead visitors
 }
 
 func (s *Stage) startDNS(context.Context) error {
-	d := &dnsServer{stage: s}
-	addr := netip.AddrPortFrom(Resolver, 53).String()
-	var pc net.PacketConn
-	var l net.Listener
-	err := s.Edge.NS.Do(func() (err error) {
-		if pc, err = net.ListenPacket("udp", addr); err != nil {
-			return err
-		}
-		l, err = net.Listen("tcp", addr)
-		return err
-	})
+	s.dns = &dnsServer{records: s.records(), names: s.World.Names, front: EdgeFront}
+	return s.Edge.NS.Do(func() error { return s.dns.start(netip.AddrPortFrom(Resolver, 53)) })
+}
+
+func (d *dnsServer) start(at netip.AddrPort) error {
+	pc, err := net.ListenPacket("udp", at.String())
 	if err != nil {
 		return err
+	}
+	l, err := net.Listen("tcp", at.String())
+	if err != nil {
+		return errors.Join(err, pc.Close())
 	}
 	d.udp, d.tcp = &dns.Server{PacketConn: pc, Handler: d}, &dns.Server{Listener: l, Handler: d}
 	go d.udp.ActivateAndServe() // ends with close
 	go d.tcp.ActivateAndServe()
-	s.dns = d
 	return nil
 }
 
@@ -49,7 +49,7 @@ func (d *dnsServer) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 	if len(q.Question) == 1 {
 		name := strings.ToLower(strings.TrimSuffix(q.Question[0].Name, "."))
 		known := false
-		for _, r := range d.stage.records() {
+		for _, r := range d.records {
 			if r.Name != name {
 				continue
 			}
@@ -58,7 +58,7 @@ func (d *dnsServer) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 				m.Answer = append(m.Answer, rr)
 			}
 		}
-		for _, n := range d.stage.World.Names {
+		for _, n := range d.names {
 			if n.Name == name && !known {
 				if rr := d.answer(q.Question[0], n.record()); rr != nil {
 					m.Answer = append(m.Answer, rr)
@@ -92,7 +92,7 @@ func (d *dnsServer) answer(q dns.Question, r originward.Record) dns.RR {
 			return nil
 		}
 		head.Rrtype = dns.TypeA
-		return &dns.A{Hdr: head, A: EdgeFront.AsSlice()}
+		return &dns.A{Hdr: head, A: d.front.AsSlice()}
 	}
 	switch {
 	case r.Type == originward.RecordCNAME:

@@ -18,4 +18,5 @@ var families = []func() []*World{
 	mixedWorlds,
 	healthyWorlds,
 	sharedWorlds,
+	localWorlds,
 }

@@ -18,6 +18,7 @@ import (
 // Look says which vantages a diagnosis of a world has.
 type Look struct {
 	Without []originward.Vantage // vantages left out
+	Args    []string             // more arguments of diagnose
 }
 
 func (l Look) has(v originward.Vantage) bool {
@@ -66,7 +67,7 @@ func (s *Stage) Diagnose(ctx context.Context, l Look) (*originward.Diagnosis, er
 		}
 		args = append(args, "--host-evidence", file)
 	}
-	args = append(args, s.World.Args...)
+	args = append(args, l.Args...)
 	var out, errs bytes.Buffer
 	cmd := s.Client.Command(ctx, s.Exe, args...)
 	cmd.Stdout, cmd.Stderr = &out, &errs
@@ -101,7 +102,11 @@ func readDiagnosis(err error, out []byte, errs string) (*originward.Diagnosis, e
 // Without explains the last bundle again with every item of the vantages taken
 // out, as a stranger would take them out: by the JSON alone.
 func (s *Stage) Without(ctx context.Context, vs ...originward.Vantage) (*originward.Diagnosis, error) {
-	raw, err := os.ReadFile(s.bundle())
+	return explainWithout(ctx, s.Exe, s.bundle(), vs)
+}
+
+func explainWithout(ctx context.Context, exe, bundle string, vs []originward.Vantage) (*originward.Diagnosis, error) {
+	raw, err := os.ReadFile(bundle)
 	if err != nil {
 		return nil, err
 	}
@@ -109,12 +114,12 @@ func (s *Stage) Without(ctx context.Context, vs ...originward.Vantage) (*originw
 	if err != nil {
 		return nil, err
 	}
-	file := filepath.Join(s.Dir, "cut.json")
+	file := bundle + ".cut"
 	if err := os.WriteFile(file, cut, 0o600); err != nil {
 		return nil, err
 	}
 	var out, errs bytes.Buffer
-	cmd := s.Client.Command(ctx, s.Exe, "explain", file, "--format", "json")
+	cmd := exec.CommandContext(ctx, exe, "explain", file, "--format", "json")
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	return readDiagnosis(cmd.Run(), out.Bytes(), errs.String())
 }

@@ -16,6 +16,9 @@ import (
 
 // Lacks says what this machine lacks to run a world; empty = nothing.
 func Lacks(w *World) string {
+	if w.Local != nil {
+		return ""
+	}
 	if err := netns.Supported(); err != nil {
 		return err.Error()
 	}
@@ -51,6 +54,10 @@ func Run(ctx context.Context, w *World, o Options) (r Result) {
 	}
 	defer func() { r.Took = time.Since(began) }()
 	wrong := func(format string, a ...any) { r.Wrong = append(r.Wrong, fmt.Sprintf(format, a...)) }
+	if w.Local != nil {
+		runLocal(ctx, w, o, &r, wrong)
+		return r
+	}
 	s, err := UpWith(ctx, w, o)
 	if err != nil {
 		wrong("%v", err)
@@ -85,7 +92,7 @@ func (s *Stage) run(ctx context.Context, r *Result, wrong func(string, ...any)) 
 		}
 	}
 	s.visitors(ctx)
-	d, err := s.Diagnose(ctx, Look{})
+	d, err := s.Diagnose(ctx, Look{Args: w.Args})
 	if err != nil {
 		return err
 	}
@@ -97,7 +104,7 @@ func (s *Stage) run(ctx context.Context, r *Result, wrong func(string, ...any)) 
 		r.Code = d.Edge.Code
 	}
 	checkAnswer(w, r, wrong)
-	if err := s.checkCut(ctx, wrong); err != nil {
+	if err := checkCut(ctx, w, s.Without, wrong); err != nil {
 		return err
 	}
 	if w.Cure == nil {
@@ -190,16 +197,16 @@ func checkCauses(w *World, d *originward.Diagnosis, wrong func(string, ...any)) 
 }
 
 // checkCut takes each deciding vantage away, one at a time and all at once.
-func (s *Stage) checkCut(ctx context.Context, wrong func(string, ...any)) error {
+func checkCut(ctx context.Context, w *World, without func(context.Context, ...originward.Vantage) (*originward.Diagnosis, error), wrong func(string, ...any)) error {
 	cuts := [][]originward.Vantage{}
-	for _, v := range s.World.Decides {
+	for _, v := range w.Decides {
 		cuts = append(cuts, []originward.Vantage{v})
 	}
 	if len(cuts) > 1 {
-		cuts = append(cuts, s.World.Decides)
+		cuts = append(cuts, w.Decides)
 	}
 	for _, vs := range cuts {
-		d, err := s.Without(ctx, vs...)
+		d, err := without(ctx, vs...)
 		if err != nil {
 			return err
 		}

@@ -68,6 +68,9 @@ func Up(ctx context.Context, w *World, exe string) (*Stage, error) {
 // UpWith builds the world's topology, its origin in health, its DNS and its
 // edge.
 func UpWith(ctx context.Context, w *World, o Options) (s *Stage, err error) {
+	if w.Local != nil {
+		return nil, fmt.Errorf("world %s: it is over as soon as it is looked at; `originward lab run %s`", w.Name, w.Name)
+	}
 	dir, err := os.MkdirTemp("", "originward-lab-")
 	if err != nil {
 		return nil, err
@@ -204,8 +207,12 @@ func (s *Stage) WaitListen(ctx context.Context, port uint16) error {
 	})
 }
 
-// wait polls a condition of another process, of which no event can be had.
 func (s *Stage) wait(ctx context.Context, what string, ok func() bool) error {
+	return poll(ctx, what, ok)
+}
+
+// poll polls a condition of another process, of which no event can be had.
+func poll(ctx context.Context, what string, ok func() bool) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)

@@ -12,6 +12,9 @@ import (
 // families is empty where no world can stand.
 var families []func() []*World
 
+// LocalStage is a world on loopback addresses; none can stand on this system.
+type LocalStage struct{}
+
 // Stage is a standing world; none can stand on this system.
 type Stage struct{}
 

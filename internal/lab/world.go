@@ -59,6 +59,11 @@ type World struct {
 	Break func(context.Context, *Stage) error
 	Cure  func(context.Context, *Stage) error
 
+	// Local worlds need neither root nor namespaces: edge and origin stand on
+	// loopback addresses, the origin is this program's own, and it is broken
+	// from the start. Setup, Break and Cure do not apply.
+	Local func(*LocalStage) error
+
 	// Unhealthy says why the world cannot be healthy before it is broken; empty
 	// = it answers below 400 through the edge first.
 	Unhealthy string
