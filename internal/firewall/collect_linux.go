@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 
 	"github.com/originward/originward/internal/firewall/eval"
@@ -139,10 +140,35 @@ func (s *Snapshot) outside() {
 	if b, err := os.ReadFile(filepath.Join(s.options.Proc, "thread-self/net/ip_vs")); err == nil && strings.Count(string(b), "\n") > 3 {
 		s.unread(Limit{What: "IPVS", Why: "virtual services take packets out of the modelled path", How: "ipvsadm -L -n", Hides: true})
 	}
+	s.bpfHooks()
 	for _, t := range s.host.Rules.Tables {
 		if t.Family == ruleset.BRIDGE && len(t.Chains) > 0 && s.hasBridge() {
 			s.unread(Limit{What: fmt.Sprintf("bridge table %s", t.Name), Why: "filtering on bridge ports is not modelled", How: "nft list table bridge " + t.Name})
 		}
+	}
+}
+
+// bpfHooks finds BPF programs attached to netfilter hooks (Linux 6.4), which no rule list shows. In which network
+// namespace one hangs cannot be read, so any may be here.
+func (s *Snapshot) bpfHooks() {
+	var it link.Iterator
+	defer it.Close()
+	for it.Next() {
+		info, err := it.Link.Info()
+		if err != nil || info.Netfilter() == nil {
+			continue
+		}
+		nf := info.Netfilter()
+		fam, hook := ruleset.Family(nf.ProtocolFamily).String(), ruleset.Hook(nf.Hook)+ruleset.Prerouting
+		if hook > ruleset.Postrouting {
+			hook = ruleset.HookUnknown
+		}
+		what := fmt.Sprintf("BPF program on the %s hook %s, priority %d", fam, hook, nf.Priority)
+		s.unread(Limit{What: what, Why: "what it drops is not modelled, nor known whether it hangs in this network namespace", How: "bpftool net; bpftool link"})
+		s.host.Outside = append(s.host.Outside, eval.Tag{Kind: eval.TagExternal, Name: "BPF", Text: what})
+	}
+	if err := it.Err(); errors.Is(err, unix.EPERM) {
+		s.unread(Limit{What: "BPF programs on netfilter hooks", Why: err.Error(), How: "run as root (CAP_SYS_ADMIN)"})
 	}
 }
 

@@ -16,6 +16,8 @@ type Host struct {
 	BridgeCalls bool
 	// Blind says what could not be read and may hold rules: every end is then possible.
 	Blind []Tag
+	// Outside are programs beside the rules that may take any packet.
+	Outside []Tag
 
 	mu   sync.Mutex
 	sets map[*ruleset.Set]*interval.Set

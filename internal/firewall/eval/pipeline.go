@@ -71,11 +71,18 @@ func (h *Host) unordered(fam ruleset.Family) bool {
 // early tags packets that a program outside netfilter may take first.
 func (e *engine) early(states []*state) []*state {
 	var tags []Tag
-	if e.q.In != nil && e.q.In.XDP {
-		tags = append(tags, Tag{TagExternal, "XDP", "a program on " + e.q.In.Name})
-	}
-	if e.q.In != nil && e.q.In.TC {
-		tags = append(tags, Tag{TagExternal, "tc", "an ingress filter on " + e.q.In.Name})
+	tags = append(tags, e.h.Outside...)
+	for i := range e.h.Net.Links {
+		l := &e.h.Net.Links[i]
+		if !e.passes(l) {
+			continue
+		}
+		if l.XDP {
+			tags = append(tags, Tag{TagExternal, "XDP", "a program on " + l.Name})
+		}
+		if l.TC {
+			tags = append(tags, Tag{TagExternal, "tc", "an ingress filter on " + l.Name})
+		}
 	}
 	for _, t := range e.h.Blind {
 		e.record(&state{a: e.space(), env: states[0].env, tags: []Tag{t}}, EndDrop, "", Place{})
@@ -89,6 +96,13 @@ func (e *engine) early(states []*state) []*state {
 		}
 	}
 	return states
+}
+
+// passes reports whether the packet comes in over a link: the one of the question, one that is part of it, or the one
+// a VLAN is on.
+func (e *engine) passes(l *fib.Link) bool {
+	in := e.q.In
+	return in != nil && (l.Index == in.Index || l.Master == in.Index || in.Parent != 0 && l.Index == in.Parent)
 }
 
 // hook runs everything at a hook in order and returns what passes.

@@ -44,8 +44,8 @@ type Link struct {
 	MTU      int
 	Up       bool
 	Loopback bool
-	// Master is the index of the bridge, bond or VRF it belongs to, 0 for none.
-	Master int
+	// Master is the index of the bridge, bond or VRF it belongs to, Parent that of the interface a VLAN is on; 0 for none.
+	Master, Parent int
 	// XDP and TC say that a program outside netfilter may take packets before it.
 	XDP, TC bool
 }

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
@@ -74,7 +76,7 @@ func (n *Net) readLinks(h *netlink.Handle) error {
 		n.Links = append(n.Links, Link{
 			Index: a.Index, Name: a.Name, Type: arphrd[a.EncapType], Group: a.Group, Kind: kind(l), MAC: a.HardwareAddr,
 			MTU: a.MTU, Up: a.Flags&net.FlagUp != 0, Loopback: a.Flags&net.FlagLoopback != 0, Master: a.MasterIndex,
-			XDP: a.Xdp != nil && a.Xdp.Attached, TC: hasTC(h, l),
+			Parent: parent(l), XDP: a.Xdp != nil && a.Xdp.Attached, TC: hasTC(h, l) || hasTCX(a.Index),
 		})
 	}
 	return nil
@@ -86,6 +88,20 @@ func kind(l netlink.Link) string {
 		return k
 	}
 	return ""
+}
+
+// parent is the interface whose packets a VLAN takes. Other kinds use the field for a peer in another namespace.
+func parent(l netlink.Link) int {
+	if _, ok := l.(*netlink.Vlan); ok {
+		return l.Attrs().ParentIndex
+	}
+	return 0
+}
+
+// hasTCX reports a BPF program attached without a qdisc (Linux 6.6), which no filter list shows.
+func hasTCX(index int) bool {
+	r, err := link.QueryPrograms(link.QueryOptions{Target: index, Attach: ebpf.AttachTCXIngress})
+	return err == nil && len(r.Programs) > 0
 }
 
 // hasTC reports a filter on the ingress side, which may take packets before netfilter.
