@@ -274,6 +274,9 @@ type CertFile struct {
 	Loaded   time.Time `json:"loaded,omitzero"` // when the process that serves it was started or reloaded
 	Error    string    `json:"error,omitempty"`
 	Place    Place     `json:"place,omitzero"`
+
+	Issuer     *Cert  `json:"issuer,omitempty"`      // signer of the file's last certificate, found beside it; nil = not found, or the last signs itself
+	IssuerFile string `json:"issuer_file,omitempty"` // file that holds the signer
 }
 
 // CertServed is what a listener of this host serves for a server name.

@@ -79,6 +79,7 @@ func backendCauses() []Cause {
 				Proof: "The errors line up with a restart of the backend; likely at most.",
 				Alike: []Alike{{"backend.down", "it does not come back"}},
 				Fix:   "Drain first, delay the shutdown.", Prevent: "Readiness before traffic, drain before stop.",
+				World: "that a deploy was under way shows only in times that line up; the judgement is tested on bundles",
 			},
 		},
 		{
@@ -90,6 +91,7 @@ func backendCauses() []Cause {
 				Proof: "An AVC for name_connect in the audit log, and error 13 in the proxy's log.",
 				Alike: []Alike{{"backend.down", "error 111, not 13"}},
 				Fix:   "Set the boolean or policy.", Prevent: "Test in enforcing mode.",
+				World: "needs a kernel with the security module in force; the judgement is tested on bundles",
 			},
 		},
 	}

@@ -103,6 +103,7 @@ func cdnCauses() []Cause {
 				Proof: "The response carries a HIT, and past the cache, or directly, the origin answers well.",
 				Alike: []Alike{{"healthy", "a cache bypass fails too: the failure is live"}},
 				Fix:   "Purge; do not cache errors.", Prevent: "Send no-store with errors; set cache times by status.",
+				World: "needs a cache at the edge that stores errors; the judgement is tested on bundles",
 			},
 		},
 		{

@@ -300,6 +300,9 @@ func (v *View) publicIssuer(s served) Ans {
 	}
 	for _, it := range v.certs {
 		for _, f := range it.Fact.Files {
+			if f.Issuer != nil && f.Issuer.Subject == s.tls.Missing && slices.ContainsFunc(f.Chain, func(c fact.Cert) bool { return c.SHA256 == s.leaf().SHA256 }) {
+				return when(!f.Issuer.SelfSigned, f.IssuerFile+" on the host holds its issuer, "+f.Issuer.Subject+", signed by "+f.Issuer.Issuer, it.ID)
+			}
 			for _, c := range f.Chain {
 				if c.Subject == s.tls.Missing && c.CA && !c.SelfSigned {
 					return Yes(f.File+" on the host holds the missing link, "+c.Subject, it.ID)

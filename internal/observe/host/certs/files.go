@@ -128,6 +128,7 @@ func readFile(tree rootfs.FS, pair fact.CertPair) (fact.CertFile, []*x509.Certif
 	}
 	if len(p.certs) > 0 {
 		f.KeyMatch = keyMatch(tree, pair, p)
+		findIssuer(tree, &f, p.certs)
 	}
 	return f, p.certs
 }
