@@ -4,6 +4,7 @@
 package nft
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -92,6 +93,9 @@ func (d *Decoder) Table(m nfnl.Message) error {
 	if it.Err != nil {
 		return fmt.Errorf("nft table: %w", it.Err)
 	}
+	if t.Name == "" {
+		return errors.New("nft table: no name")
+	}
 	d.tables[tableKey{t.Family, t.Name}] = t
 	d.rs.Tables = append(d.rs.Tables, t)
 	return nil
@@ -124,6 +128,9 @@ func (d *Decoder) Chain(m nfnl.Message) error {
 	}
 	if it.Err != nil {
 		return fmt.Errorf("nft chain: %w", it.Err)
+	}
+	if c.Name == "" {
+		return errors.New("nft chain: no name")
 	}
 	c.Table = d.tables[tableKey{ruleset.Family(m.Family), table}]
 	if c.Table == nil {

@@ -229,8 +229,8 @@ func (r *elemReader) finish() {
 	top := interval.Max(8 * s.KeyLen)
 	for i := range r.points {
 		p := &r.points[i]
-		if p.end {
-			continue
+		if p.end || i+1 < len(r.points) && !r.points[i+1].end && r.points[i+1].key == p.key {
+			continue // a hash table that grows while it is dumped may show an element twice
 		}
 		hi := p.key
 		// Whatever comes next ends a range: its own end, or the start of a neighbour.
