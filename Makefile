@@ -4,7 +4,7 @@ BIN := bin/originward
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOFLAGS_BUILD := -trimpath
 
-.PHONY: run test build deps deps-run vet lint unit cross fuzz bench clean
+.PHONY: run test build deps deps-run vet lint unit cross golden fuzz bench clean
 
 run: deps-run build
 	@$(BIN) demo
@@ -37,6 +37,10 @@ cross:
 unit: build
 	go test -race -timeout 15m ./...
 	go test -run TestFlatMemory ./internal/edge
+
+# Writes the golden bundles anew from the lab's worlds; review the diff.
+golden: build
+	$(BIN) lab golden --dir internal/lab/testdata/golden
 
 fuzz:
 	@scripts/fuzz 30s

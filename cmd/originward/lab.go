@@ -22,7 +22,7 @@ of real software, with one thing broken. Nothing of it reaches this machine.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newLabListCmd(s), newLabRunCmd(s), newLabUpCmd(s), newLabKeepCmd(s), newLabDownCmd(s))
+	c.AddCommand(newLabListCmd(s), newLabRunCmd(s), newLabUpCmd(s), newLabKeepCmd(s), newLabDownCmd(s), newLabGoldenCmd(s))
 	return c
 }
 

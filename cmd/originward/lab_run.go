@@ -13,9 +13,9 @@ import (
 )
 
 type labRunOptions struct {
-	all, verbose, quick, documented bool
-	jobs                            int
-	save                            string
+	all, verbose, quick, documented, again bool
+	jobs                                   int
+	save                                   string
 }
 
 func newLabRunCmd(s streams) *cobra.Command {
@@ -40,6 +40,7 @@ func newLabRunCmd(s streams) *cobra.Command {
 	f.BoolVar(&o.quick, "quick", false, "leave out the worlds that need minutes")
 	f.BoolVar(&o.documented, "documented-timers", false, "let the edge wait as long as documented (19 s to connect, …), not just seconds")
 	f.IntVarP(&o.jobs, "jobs", "j", 1, "how many worlds stand at a time; each has its own namespaces")
+	f.BoolVar(&o.again, "again", false, "run a world that fails beside others once more, alone: it may have been short of processor time")
 	f.StringVar(&o.save, "save", "", "save the evidence of each broken world into this `DIR`")
 	return c
 }
@@ -53,7 +54,7 @@ func labRun(ctx context.Context, s streams, worlds []*lab.World, o labRunOptions
 		}
 	}
 	ok, skipped := 0, 0
-	for r := range lab.RunAll(ctx, worlds, lab.Many{Jobs: o.jobs, Quick: o.quick, Options: lab.Options{Documented: o.documented}}) {
+	for r := range lab.RunAll(ctx, worlds, lab.Many{Jobs: o.jobs, Quick: o.quick, Again: o.again, Options: lab.Options{Documented: o.documented}}) {
 		switch {
 		case r.Skipped != "":
 			skipped++

@@ -17,12 +17,16 @@ type Many struct {
 	Options
 	Jobs  int  // worlds that stand at a time; 0 = 1
 	Quick bool // leave out slow worlds
+	Again bool // a world that fails beside others is run once more, alone: it may have been short of processor time
 }
 
 // RunAll runs worlds, several at a time, and gives each result as it comes. A
 // world that is left out, also because the run was interrupted, is a skipped
 // result.
 func RunAll(ctx context.Context, worlds []*World, m Many) iter.Seq[Result] {
+	if m.Again {
+		return m.again(ctx, worlds)
+	}
 	return func(yield func(Result) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
@@ -48,6 +52,27 @@ func RunAll(ctx context.Context, worlds []*World, m Many) iter.Seq[Result] {
 			if going && !yield(r) {
 				going = false
 				cancel()
+			}
+		}
+	}
+}
+
+// again runs those that failed once more, one at a time.
+func (m Many) again(ctx context.Context, worlds []*World) iter.Seq[Result] {
+	m.Again = false
+	return func(yield func(Result) bool) {
+		var failed []*World
+		for r := range RunAll(ctx, worlds, m) {
+			if len(r.Wrong) > 0 {
+				failed = append(failed, r.World)
+			} else if !yield(r) {
+				return
+			}
+		}
+		m.Jobs = 1
+		for r := range RunAll(ctx, failed, m) {
+			if !yield(r) {
+				return
 			}
 		}
 	}

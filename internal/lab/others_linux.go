@@ -45,13 +45,13 @@ func tenant(name string) step {
 		); err != nil || name == "" {
 			return err
 		}
-		return s.serveTLS(n, netip.AddrPortFrom(Tenant4, 443), name)
+		return s.serveTLS(n, netip.AddrPortFrom(Tenant4, 443), name, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "a stranger's page") })
 	}
 }
 
 // serveTLS serves one page over https at an address of a node, until the world
 // is removed.
-func (s *Stage) serveTLS(n *Node, at netip.AddrPort, name string) error {
+func (s *Stage) serveTLS(n *Node, at netip.AddrPort, name string, h http.HandlerFunc) error {
 	certPEM, keyPEM, err := s.Sub.Issue(CertSpec{Names: []string{name}})
 	if err != nil {
 		return err
@@ -65,7 +65,7 @@ func (s *Stage) serveTLS(n *Node, at netip.AddrPort, name string) error {
 		return err
 	}
 	srv := &http.Server{
-		Handler:   http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "a stranger's page") }),
+		Handler:   h,
 		ErrorLog:  log.New(io.Discard, "", 0), // what edges do to a stranger is not this program's to tell
 		TLSConfig: &tls.Config{Certificates: []tls.Certificate{pair}},
 	}

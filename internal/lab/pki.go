@@ -7,9 +7,12 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"time"
+
+	"golang.org/x/crypto/ocsp"
 )
 
 // Authority is a certificate authority of a world.
@@ -84,6 +87,24 @@ func (a *Authority) Issue(s CertSpec) (certPEM, keyPEM []byte, err error) {
 		return nil, nil, err
 	}
 	return pemBlock("CERTIFICATE", der), pemBlock("PRIVATE KEY", k), nil
+}
+
+// Revoked makes the answer that a certificate of the authority was revoked, as
+// a server staples it.
+func (a *Authority) Revoked(certPEM []byte) ([]byte, error) {
+	block, _ := pem.Decode(certPEM)
+	if block == nil {
+		return nil, errors.New("no certificate")
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	return ocsp.CreateResponse(a.Cert, a.Cert, ocsp.Response{
+		Status: ocsp.Revoked, SerialNumber: cert.SerialNumber, RevokedAt: now.Add(-24 * time.Hour),
+		RevocationReason: ocsp.KeyCompromise, ThisUpdate: now.Add(-time.Hour), NextUpdate: now.Add(24 * time.Hour),
+	}, a.key)
 }
 
 func serial() *big.Int {

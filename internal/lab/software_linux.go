@@ -8,9 +8,10 @@ import (
 
 // Paths of the certificate that the origin's servers use.
 const (
-	certFile = "/etc/ssl/shop.pem"
-	keyFile  = "/etc/ssl/shop.key"
-	pairFile = "/etc/ssl/shop-pair.pem" // both in one, as haproxy reads them
+	certFile  = "/etc/ssl/shop.pem"
+	keyFile   = "/etc/ssl/shop.key"
+	chainFile = "/etc/ssl/shop-chain.pem" // as authorities deliver it beside
+	pairFile  = "/etc/ssl/shop-pair.pem"  // both in one, as haproxy reads them
 )
 
 // Cert issues a certificate from the intermediate and puts it, with or without
@@ -30,6 +31,9 @@ func (s *Stage) Cert(spec CertSpec, withChain bool) error {
 		return err
 	}
 	if err := s.Origin.Write(pairFile, string(cert)+string(key)); err != nil {
+		return err
+	}
+	if err := s.Origin.Write(chainFile, string(s.Sub.PEM)); err != nil {
 		return err
 	}
 	return s.Origin.Write(keyFile, string(key))

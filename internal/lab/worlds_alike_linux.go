@@ -2,10 +2,14 @@ package lab
 
 import (
 	"context"
+	"fmt"
+	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 
 	"github.com/originward/originward"
+	"github.com/originward/originward/internal/netns"
 )
 
 // alikeWorlds fail before the edge speaks to an origin, or beside it.
@@ -32,12 +36,37 @@ func alikeWorlds() []*World {
 			Noisy: true, EdgeNames: []string{Site, "*." + Site}, Needs: []string{"nginx"}, Setup: healthyNginx, Break: nothing,
 		},
 		{
+			Name: "other-cdn-code", Title: "the name leads to another CDN, whose 521 means that it does not know the host",
+			Code: 521, Causes: ids("lookalike.other-cdn-code"), Needs: []string{"nginx"}, Decides: []originward.Vantage{originward.Edge},
+			Unhealthy: "the other CDN never knew the host", Args: []string{"--edge", otherEdge.String()}, Setup: steps(healthyNginx, otherCDN),
+		},
+		{
 			Name: "isp-port-block", Title: "the host stands behind a router that forwards no web ports", Undecided: true, Code: 522,
 			Latent: ids("path.isp-port-block"), Needs: []string{"nginx", "nft"}, Unhealthy: "the router never forwarded them",
 			Records: record(Balancer.String()),
 			Setup:   steps(behindRouter, healthyNginx),
 		},
 	}
+}
+
+// otherEdge is where another CDN's edge stands.
+var otherEdge = netip.MustParseAddr("198.51.100.30")
+
+// otherCDN serves another vendor's 521 beside the edge.
+func otherCDN(_ context.Context, s *Stage) error {
+	if err := s.Edge.NS.AddAddr("eth0", netip.PrefixFrom(otherEdge, 32)); err != nil {
+		return err
+	}
+	if err := s.Router.NS.AddRoute(netns.Route{Dst: netip.PrefixFrom(otherEdge, 32), Via: netip.MustParseAddr("10.255.1.2")}); err != nil {
+		return err
+	}
+	return s.serveTLS(s.Edge, netip.AddrPortFrom(otherEdge, 443), Site, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Server", "BunnyCDN-DE1-1080")
+		w.Header().Set("CDN-PullZone", "12345")
+		w.Header().Set("CDN-RequestId", "0123456789abcdef0123456789abcdef")
+		w.WriteHeader(521)
+		fmt.Fprintln(w, "<html><head><title>Domain suspended or not configured</title></head><body></body></html>")
+	})
 }
 
 // behindRouter gives the origin a private address behind the provider's

@@ -26,7 +26,7 @@ func healthyWorlds() []*World {
 		noisy("other-port-ban", "the CDN's ranges are dropped on other ports",
 			"nft 'add table ip f; add chain ip f in { type filter hook input priority 0; }; add rule ip f in ip saddr { "+join(prefixStrings(ranges))+" } tcp dport { 22, 25, 3306 } drop'", "nft"),
 		noisy("stray-rst", "the firewall logged bare RST and late FIN packets of the edge",
-			`for i in 1 2 3 4 5; do echo "$(date -u '+%b %d %H:%M:%S') origin kernel: [12345.6] [UFW BLOCK] IN=eth0 OUT= MAC=02:00 SRC=173.245.48.10 DST=203.0.113.10 LEN=40 TOS=0x00 PREC=0x00 TTL=58 ID=0 DF PROTO=TCP SPT=51234 DPT=443 WINDOW=0 RES=0x00 RST URGP=0"; done >>/var/log/kern.log; cp /var/log/kern.log /var/log/ufw.log`),
+			`for i in 1 2 3 4 5; do echo "$(date -u '+%b %d %H:%M:%S') origin kernel: [12345.6] [UFW BLOCK] IN=eth0 OUT= MAC=02:00 SRC=173.245.48.10 DST=203.0.113.10 LEN=40 TOS=0x00 PREC=0x00 TTL=58 ID=0 DF PROTO=TCP SPT=51234 DPT=443 WINDOW=0 RES=0x00 RST URGP=0"; done >>/var/log/kern.log; cp /var/log/kern.log /var/log/ufw.log`).with(func(w *World) { w.Latent = ids("lookalike.stray-rst") }),
 		noisy("old-log", "the logs hold yesterday's failures",
 			`d=$(date -u -d yesterday '+%Y/%m/%d %H:%M:%S'); for i in $(seq 50); do echo "$d [error] 77#77: *$i connect() failed (111: Connection refused) while connecting to upstream, client: 173.245.48.10, server: shop.example, request: \"GET / HTTP/1.1\", upstream: \"http://127.0.0.1:3000/\", host: \"shop.example\""; echo "$d [alert] 77#77: *$i 256 worker_connections are not enough"; done >>/var/log/nginx/error.log`),
 		noisy("other-service-stopped", "a service that is not the web server has stopped, and another web server is installed and off",

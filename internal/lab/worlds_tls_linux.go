@@ -28,6 +28,22 @@ func badCert(name, title string, cause originward.CauseID, spec CertSpec, chain 
 
 func tlsWorlds() []*World { return append(certWorlds(), handshakeWorlds()...) }
 
+// revoked gives nginx a stapled answer that says revoked.
+func revoked(ctx context.Context, s *Stage) error {
+	leaf, err := s.Origin.Read(certFile)
+	if err != nil {
+		return err
+	}
+	answer, err := s.Sub.Revoked([]byte(leaf))
+	if err != nil {
+		return err
+	}
+	if err := s.Origin.Write("/etc/ssl/shop.ocsp", string(answer)); err != nil {
+		return err
+	}
+	return reload(replace(nginxSite, "server_name shop.example", "ssl_stapling on; ssl_stapling_file /etc/ssl/shop.ocsp;\n\tserver_name shop.example"))(ctx, s)
+}
+
 func certWorlds() []*World {
 	expired := CertSpec{NotBefore: ago(91 * day), NotAfter: ago(day)}
 	return []*World{
@@ -39,6 +55,9 @@ func certWorlds() []*World {
 		badCert("cert-self-signed", "the server serves a self-signed certificate", "tls.cert-default-or-self-signed", CertSpec{SelfSigned: true}, false),
 		badCert("cert-default", "the server serves a panel's default certificate", "tls.cert-default-or-self-signed",
 			CertSpec{SelfSigned: true, Names: []string{"localhost.localdomain"}}, false),
+		badCert("cert-revoked", "the certificate was revoked, and the server staples that answer", "tls.cert-revoked", CertSpec{}, true).with(func(w *World) {
+			w.Break, w.Cure = revoked, reload(nginxSite)
+		}),
 		badCert("cert-name-mismatch", "the certificate is for another name", "tls.cert-name-mismatch", CertSpec{Names: []string{"other.example"}}, true),
 		badCert("cert-name-www-only", "the certificate covers www alone", "tls.cert-name-mismatch", CertSpec{Names: []string{"www.shop.example"}}, true),
 		badCert("cert-not-yet-valid", "the certificate is valid from tomorrow on: a wrong clock stamped it", "tls.clock-skew",
