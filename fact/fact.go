@@ -10,6 +10,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
+	"slices"
 
 	"github.com/originward/originward"
 )
@@ -139,16 +141,23 @@ type Item[T originward.Fact] struct {
 // All gives every item of b whose fact has type T and, when vantages are
 // given, one of these vantages, in the bundle's order.
 func All[T originward.Fact](b *originward.Bundle, vantages ...originward.Vantage) []Item[T] {
-	var out []Item[T]
-	for i := range b.Evidence {
-		e := &b.Evidence[i]
-		f, ok := e.Fact.(T)
-		if !ok || (len(vantages) > 0 && !has(vantages, e.Vantage)) {
-			continue
+	return slices.Collect(Each[T](b, vantages...))
+}
+
+// Each is All, one item at a time.
+func Each[T originward.Fact](b *originward.Bundle, vantages ...originward.Vantage) iter.Seq[Item[T]] {
+	return func(yield func(Item[T]) bool) {
+		for i := range b.Evidence {
+			e := &b.Evidence[i]
+			f, ok := e.Fact.(T)
+			if !ok || (len(vantages) > 0 && !has(vantages, e.Vantage)) {
+				continue
+			}
+			if !yield(Item[T]{e, f}) {
+				return
+			}
 		}
-		out = append(out, Item[T]{e, f})
 	}
-	return out
 }
 
 func has(vs []originward.Vantage, v originward.Vantage) bool {

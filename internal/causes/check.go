@@ -218,10 +218,28 @@ func (c *Case) Done() Verdict {
 	return *v
 }
 
-// addIDs adds ids that are not there yet.
+// addIDs adds ids that are not there yet. Long lists are sought in by a set:
+// thousands of items must not cost their square.
 func addIDs(to, ids []string) []string {
+	if len(ids) > 8 && len(to)+len(ids) > 64 {
+		return addMany(to, ids)
+	}
 	for _, id := range ids {
 		if id != "" && !slices.Contains(to, id) {
+			to = append(to, id)
+		}
+	}
+	return to
+}
+
+func addMany(to, ids []string) []string {
+	seen := make(map[string]bool, len(to)+len(ids))
+	for _, id := range to {
+		seen[id] = true
+	}
+	for _, id := range ids {
+		if id != "" && !seen[id] {
+			seen[id] = true
 			to = append(to, id)
 		}
 	}

@@ -13,54 +13,72 @@ import (
 // judgeUpdaterFailed: the job that keeps the record in step does not.
 func judgeUpdaterFailed(v *View) []Verdict {
 	var out []Verdict
+	var left *leftBehind
 	for _, it := range v.jobs {
 		for _, j := range it.Fact.Jobs {
 			if j.Kind != "dyndns" {
 				continue
 			}
-			out = append(out, v.updater(j, it.ID))
+			if left == nil {
+				left = v.leftBehind()
+			}
+			out = append(out, v.updater(j, it.ID, *left))
 		}
 	}
 	return out
 }
 
-func (v *View) updater(j fact.Job, by string) Verdict {
-	failed := tri(j.OK, "the last run of "+j.Name+": "+string(j.OK), lookJobs, by).Not()
-	if len(j.Errors) > 0 {
-		failed = Yes(j.Name+": "+j.Errors[0].Text, by)
-	}
-	var keys []string
-	differs := Unseen(lookRecords)
-	fails := Ans{}
-	subj := originward.Subject{Host: v.Host, Unit: j.Name, File: j.Place.File, Line: j.Place.Line, Name: j.Target}
+// leftBehind are the recorded addresses that the host does not have.
+type leftBehind struct {
+	addr    netip.Addr // one of them
+	differs Ans        // record and host differ
+	fails   Ans
+	keys    []string // failures of these addresses
+}
+
+func (v *View) leftBehind() *leftBehind {
+	b := &leftBehind{differs: Unseen(lookRecords)}
 	for _, o := range v.Origins {
 		if o.Published == fact.No || !o.Addr.IsValid() {
 			continue
 		}
 		here := v.HostIs(o.Addr)
 		if !here.IsNo() {
-			if here.IsYes() && !differs.IsYes() {
-				differs = No("the record holds the host's address", here.By...)
+			if here.IsYes() && !b.differs.IsYes() {
+				b.differs = No("the record holds the host's address", here.By...)
 			}
 			continue
 		}
-		differs = Yes("the record holds "+o.Addr.String()+", which the host does not have", here.By...)
-		subj.Addr, subj.Family = o.Addr, o.Family()
+		b.differs = Yes("the record holds "+o.Addr.String()+", which the host does not have", here.By...)
+		b.addr = o.Addr
 		for _, l := range v.legsOf(o) {
-			for _, b := range l.Bads {
-				keys = append(keys, b.Key)
-				fails = Ans{Is: fact.Yes, By: addIDs(fails.By, b.By), Says: "the edge answers " + itoa(b.Code)}
+			for _, x := range l.Bads {
+				b.keys = append(b.keys, x.Key)
+				b.fails = Ans{Is: fact.Yes, By: addIDs(b.fails.By, x.By), Says: "the edge answers " + itoa(x.Code)}
 			}
 		}
 	}
-	if !fails.IsYes() {
-		fails = v.EdgeGood().Not()
+	if !b.fails.IsYes() {
+		b.fails = v.EdgeGood().Not()
+	}
+	return b
+}
+
+func (v *View) updater(j fact.Job, by string, left leftBehind) Verdict {
+	failed := tri(j.OK, "the last run of "+j.Name+": "+string(j.OK), lookJobs, by).Not()
+	if len(j.Errors) > 0 {
+		failed = Yes(j.Name+": "+j.Errors[0].Text, by)
+	}
+	differs, fails := left.differs, left.fails
+	subj := originward.Subject{Host: v.Host, Unit: j.Name, File: j.Place.File, Line: j.Place.Line, Name: j.Target}
+	if left.addr.IsValid() {
+		subj.Addr, subj.Family = left.addr, originward.FamilyOf(left.addr)
 	}
 	if !failed.Known() && differs.IsYes() && v.Host != "" && lower(j.Target) == lower(v.Host) {
 		// A job that works would have written the host's address.
 		failed = Yes(j.Name+" keeps "+j.Target+", and "+differs.Says, append([]string{by}, differs.By...)...)
 	}
-	c := newCase("dns.updater-failed", subj).Explains(keys...)
+	c := newCase("dns.updater-failed", subj).Explains(left.keys...)
 	c.Ask("Does the recorded address fail?", fails, originward.Possible, originward.Likely)
 	c.Ask("Do record and host differ?", differs, originward.Possible, originward.Possible)
 	c.Must("Does the job fail?", failed)

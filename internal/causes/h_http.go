@@ -19,7 +19,7 @@ func (v *View) empty(l *Leg) Ans {
 			return Yes("on the host itself the request is closed without a byte", x.ID)
 		}
 	}
-	for _, h := range slices.Concat(l.Exact, l.Mapped) {
+	for h := range l.hits() {
 		if outcomeOfFault(h.Phase, h.Fault, 0) == OutEmpty {
 			return Yes("the edge's exchange ends before a byte of the response", h.By...)
 		}

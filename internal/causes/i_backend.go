@@ -59,14 +59,39 @@ func (v *View) elsewhere(u inner) (fact.Socket, []string, bool) {
 	if u.up.Socket != "" || !u.up.Addr.IsValid() {
 		return fact.Socket{}, nil, false
 	}
-	socks, by := v.Sockets(func(s fact.Socket) bool {
-		return s.Port != u.up.Addr.Port() && !webProgram(s.Program) && !v.usedUpstream(s) && (appPort(s.Port) || appProgram(s.Program)) && !v.isLegPort(s.Port)
-	})
-	if len(socks) == 0 {
+	// Of the applications' sockets the first is taken, those of a known program
+	// before the others.
+	found, ok := fact.Socket{}, false
+	for _, s := range v.apps.socks {
+		if s.Port == u.up.Addr.Port() {
+			continue
+		}
+		if appProgram(s.Program) {
+			return s, v.apps.by, true
+		}
+		if !ok {
+			found, ok = s, true
+		}
+	}
+	if !ok {
 		return fact.Socket{}, nil, false
 	}
-	near := slices.IndexFunc(socks, func(s fact.Socket) bool { return appProgram(s.Program) })
-	return socks[max(near, 0)], by, true
+	return found, v.apps.by, true
+}
+
+// apps are sockets that may be an application's, with the lists they stand in.
+type apps struct {
+	socks []fact.Socket
+	by    []string
+}
+
+// readApps lists the sockets that may be an application's to which no upstream
+// leads.
+func (v *View) readApps() (a apps) {
+	a.socks, a.by = v.Sockets(func(s fact.Socket) bool {
+		return !webProgram(s.Program) && !v.usedUpstream(s) && (appPort(s.Port) || appProgram(s.Program)) && !v.isLegPort(s.Port)
+	})
+	return a
 }
 
 func webProgram(name string) bool {

@@ -143,8 +143,12 @@ func judgeRolloutDrain(v *View) []Verdict {
 
 // partial5xx reports whether the leg answers well at other times.
 func (v *View) partial5xx(l *Leg) bool {
-	good := slices.ContainsFunc(slices.Concat(l.Exact, l.Mapped), func(h Hit) bool { return h.Good() && h.Contact() })
-	return good || slices.ContainsFunc(l.Direct, func(x fact.Item[fact.Exchange]) bool { return directCode(v, x) == 0 && OutcomeOf(x.Fact) == OutOK })
+	for h := range l.hits() {
+		if h.Good() && h.Contact() {
+			return true
+		}
+	}
+	return slices.ContainsFunc(l.Direct, func(x fact.Item[fact.Exchange]) bool { return directCode(v, x) == 0 && OutcomeOf(x.Fact) == OutOK })
 }
 
 // youngBackend answers whether a backend service started shortly before the

@@ -75,7 +75,7 @@ func (v *View) written(l *Leg) Ans {
 			return Yes("the origin itself does not answer in time", x.ID)
 		}
 	}
-	for _, h := range slices.Concat(l.Exact, l.Mapped) {
+	for h := range l.hits() {
 		if h.Code >= 500 && h.Code < 520 && h.Made == fact.No {
 			return Yes("the edge passes the origin's "+itoa(h.Code)+" on", h.By...)
 		}

@@ -53,7 +53,7 @@ func (v *View) unreached(l *Leg) Ans {
 
 // edgeReaches answers whether the edge got a response over the leg.
 func (v *View) edgeReaches(l *Leg) Ans {
-	for _, h := range slices.Concat(l.Exact, l.Mapped) {
+	for h := range l.hits() {
 		if h.Contact() {
 			return Yes("the edge gets through to "+l.String(), h.By...)
 		}
@@ -249,7 +249,7 @@ func (v *View) bySource(l *Leg) Ans {
 	}
 	good, bad := map[netip.Addr]bool{}, map[netip.Addr]bool{}
 	var by []string
-	for _, h := range slices.Concat(l.Exact, l.Mapped) {
+	for h := range l.hits() {
 		if !h.Egress.IsValid() {
 			continue
 		}
@@ -278,7 +278,7 @@ func (v *View) bySource(l *Leg) Ans {
 func (v *View) partial(l *Leg) Ans {
 	good, bad := 0, 0
 	var by []string
-	for _, h := range slices.Concat(l.Exact, l.Mapped) {
+	for h := range l.hits() {
 		by = addIDs(by, h.By)
 		if h.Code >= 520 && h.Code <= 526 {
 			bad++

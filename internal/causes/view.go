@@ -62,6 +62,7 @@ type View struct {
 	fronts     map[netip.AddrPort]bool // where the edge was visited
 	edgePIDs   map[int]bool            // processes of the host that are the edge
 	upPorts    map[uint16]bool         // ports to which an upstream that answers leads
+	apps       apps                    // sockets that may be an application's
 	silent     []unheard               // legs on which nothing seems to answer
 }
 
@@ -90,13 +91,19 @@ func NewView(b *originward.Bundle) *View {
 	}
 	v.silent = v.readUnheard()
 	v.upPorts = v.answeringPorts()
+	v.apps = v.readApps()
 	return v
 }
 
 // take is fact.All within bounds.
 func take[T originward.Fact](b *originward.Bundle, vs ...originward.Vantage) []fact.Item[T] {
-	all := fact.All[T](b, vs...)
-	return all[:min(len(all), maxItems)]
+	var out []fact.Item[T]
+	for x := range fact.Each[T](b, vs...) {
+		if out = append(out, x); len(out) == maxItems {
+			break
+		}
+	}
+	return out
 }
 
 func (v *View) indexNetwork(b *originward.Bundle) {

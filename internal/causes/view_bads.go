@@ -327,7 +327,7 @@ func (v *View) Fails(l *Leg, codes ...int) (Ans, []string) {
 // noFailure says whether the leg is known to work for the edge, or was not
 // seen by it.
 func (v *View) noFailure(l *Leg) Ans {
-	for _, h := range slices.Concat(l.Exact, l.Mapped) {
+	for h := range l.hits() {
 		if h.Good() && h.Contact() {
 			return No("the edge gets through to "+l.String(), h.By...)
 		}

@@ -2,6 +2,7 @@ package causes
 
 import (
 	"fmt"
+	"iter"
 	"net/netip"
 	"slices"
 
@@ -60,6 +61,19 @@ func (l *Leg) Target() netip.AddrPort { return netip.AddrPortFrom(l.Origin.Addr,
 // Subject is the leg as a subject.
 func (l *Leg) Subject() originward.Subject {
 	return originward.Subject{Addr: l.Origin.Addr, Port: l.Port, Family: l.Origin.Family()}
+}
+
+// hits are the leg's exchanges with the edge, its very own first.
+func (l *Leg) hits() iter.Seq[*Hit] {
+	return func(yield func(*Hit) bool) {
+		for _, hs := range [][]Hit{l.Exact, l.Mapped} {
+			for i := range hs {
+				if !yield(&hs[i]) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // String is the leg for a sentence.

@@ -58,3 +58,14 @@ func TestHostile(t *testing.T) {
 	}
 	sane(t, "hostile", d)
 }
+
+// BenchmarkHostile explains the largest bundle of the tests: the budget is
+// 50 ms on a quiet machine.
+func BenchmarkHostile(b *testing.B) {
+	bundle := hostile().Bundle()
+	Number(bundle)
+	b.ReportAllocs()
+	for b.Loop() {
+		Explain(bundle, Options{})
+	}
+}
