@@ -26,6 +26,7 @@ const floors = `
 3 internal/dnsask           DNS with its failures kept apart
 3 internal/exchange          the heart: one exchange with an origin
 3 internal/config            the edge's configuration file
+3 internal/store             what the control API changes
 3 internal/redact            evidence without what is its owner's alone
 4 internal/observe           questions asked of the world
 4 internal/edge              the visitor's side
