@@ -42,6 +42,10 @@ type FirewallAnswer struct {
 	CDN    []FirewallSegment `json:"cdn"`             // partition of the CDN's ranges
 	Others []FirewallSegment `json:"others"`          // partition of all other sources, largest first, bounded
 	Sets   []FirewallSet     `json:"sets,omitempty"`  // address sets that rules of this path look the source up in
+
+	// SetsAll says whether Sets holds all of them: an empty list then means
+	// that there is none.
+	SetsAll Tri `json:"sets_all,omitempty"`
 }
 
 // FirewallSegment is a set of sources that meet the same end by the same rule.

@@ -135,7 +135,8 @@ func (v *View) listRule(b block) bool {
 			total = max(total, s.Total)
 		}
 	}
-	for _, a := range v.gateSets(b) {
+	sets, _ := v.gateSets(b)
+	for _, a := range sets {
 		if a.Name == r.Set {
 			total = max(total, a.Elements)
 		}
@@ -146,15 +147,18 @@ func (v *View) listRule(b block) bool {
 	return hasAny(names, publicLists...) || r.Set != "" && total >= longList && hasAny(names, denyNames...)
 }
 
-// gateSets are the address sets on the path of a block.
-func (v *View) gateSets(b block) []fact.FirewallSet {
-	var out []fact.FirewallSet
+// gateSets are the address sets on the path of a block. all says whether they are known to be all.
+func (v *View) gateSets(b block) (out []fact.FirewallSet, all bool) {
+	told := 0
+	all = true
 	for _, it := range v.firewall {
 		for _, a := range v.answersFor(it.Fact.Answers, b.leg) {
 			out = append(out, a.Sets...)
+			all = all && a.SetsAll == fact.Yes
+			told++
 		}
 	}
-	return out
+	return out, all && told > 0
 }
 
 // geoWords are how rules by country are written.
@@ -185,7 +189,8 @@ func (v *View) updaterEmptied(b block) bool {
 // emptiedBy answers whether a set on the path by which sources are accepted is
 // empty.
 func (v *View) emptiedBy(b block) Ans {
-	for _, s := range v.gateSets(b) {
+	sets, _ := v.gateSets(b)
+	for _, s := range sets {
 		if s.Accepts == fact.Yes && s.Elements == 0 && !geoRule(&fact.FirewallRule{Set: s.Name}) {
 			return Yes("the allow list "+s.Name+" holds nothing", b.gate.By...)
 		}

@@ -140,7 +140,7 @@ func (v *View) noLostList(b block) Ans {
 	if a := v.emptiedBy(b); a.IsYes() {
 		return a.Not()
 	}
-	if len(v.gateSets(b)) == 0 && portRule(b) && !v.ipsetsKnown(b) {
+	if sets, all := v.gateSets(b); len(sets) == 0 && !all && portRule(b) && !v.ipsetsKnown(b) {
 		// Such a rule is how allow lists end, and whether a set before it lost
 		// its entries was not told.
 		return Unseen(Look{originward.Host, fact.QFirewall, "look at the sets that the chain asks before its last rule (`nft list ruleset`, `ipset list`): is one of them an allow list, and empty?"})

@@ -21,48 +21,54 @@ type SourceSet struct {
 
 // SourceSets lists the sets by which rules that concern a port admit or refuse
 // sources. An empty set never decides about a packet, so no answer names it,
-// and yet it can be why everybody is turned away.
-func (s *Snapshot) SourceSets(port uint16) []SourceSet {
+// and yet it can be why everybody is turned away. all is false where a rule
+// may look sources up in a set that is not listed.
+func (s *Snapshot) SourceSets(port uint16) (out []SourceSet, all bool) {
 	if s.host == nil || s.host.Rules == nil {
-		return nil
+		return nil, false
 	}
-	var out []SourceSet
+	all = true
 	for _, t := range s.host.Rules.Tables {
 		if t.Dormant {
 			continue
 		}
 		for _, c := range t.Chains {
 			for _, r := range c.Rules {
-				if set, ok := s.sourceSet(t, r, port); ok {
+				set, ok, unsure := s.sourceSet(t, r, port)
+				if ok {
 					out = append(out, set)
 				}
+				all = all && !unsure
 			}
 		}
 	}
-	return out
+	return out, all
 }
 
-func (s *Snapshot) sourceSet(t *ruleset.Table, r *ruleset.Rule, port uint16) (SourceSet, bool) {
+// sourceSet is the set in which a rule looks up who sends. unsure rules may do
+// so in a way that is not listed: by a map of verdicts, or on the way to
+// another chain.
+func (s *Snapshot) sourceSet(t *ruleset.Table, r *ruleset.Rule, port uint16) (set SourceSet, ok, unsure bool) {
 	g := gate{port: port}
 	for i := range r.Exprs {
 		if !g.step(&r.Exprs[i]) {
-			return SourceSet{}, false
+			return SourceSet{}, false, false
 		}
 	}
 	if g.in == g.away || g.set == nil && g.match == nil {
-		return SourceSet{}, false
+		return SourceSet{}, false, g.blind || g.set != nil || g.match != nil
 	}
 	out := SourceSet{Engine: "nft", Family: t.Family.String(), Table: t.Name, Accepts: g.in != g.inv, Text: s.text(r).Text}
 	if g.set != nil {
 		out.Name, out.Elements = g.set.Name, setSize(g.set)
-		return out, true
+		return out, true, g.blind
 	}
 	out.Engine, out.Name = "ipset", g.match.Name
 	if out.Name == "" {
 		out.Name = s.host.Rules.IPSetNames[g.match.Index]
 	}
 	out.Elements = s.ipsetSize(out.Name, 0)
-	return out, out.Name != ""
+	return out, out.Name != "", g.blind || out.Name == ""
 }
 
 // setSize counts what a set holds, -1 when that is not known.
@@ -118,11 +124,14 @@ type gate struct {
 	match    *xt.SetMatch
 	inv      bool // the rule is about what the set does not hold
 	in, away bool
+	blind    bool // an expression that is not understood, or a named map of sources
 }
 
 // step takes one expression; false = the rule does not concern the port.
 func (g *gate) step(e *ruleset.Expr) bool {
 	switch e.Kind {
+	case ruleset.KindUnknown:
+		g.blind = true
 	case ruleset.KindPayload:
 		g.load(e.DReg, e.Len, payloadHeld(e))
 	case ruleset.KindMeta:
@@ -221,11 +230,14 @@ func (g *gate) lookup(e *ruleset.Expr) bool {
 	if g.at(e.SReg) == heldPort && set.KeyLen == 2 && set.Unread == "" && set.CatchAll == nil {
 		return portIn(set, g.port) != e.Inv
 	}
-	if set.IsMap() || set.Flags&ruleset.SetAnonymous != 0 {
+	if set.Flags&ruleset.SetAnonymous != 0 {
 		return true
 	}
 	for w := int(e.SReg); w < int(e.SReg)+(set.KeyLen+3)/4 && w < len(g.regs); w++ {
-		if g.regs[w] == heldSource {
+		switch {
+		case g.regs[w] == heldSource && set.IsMap():
+			g.blind = true
+		case g.regs[w] == heldSource:
 			g.set, g.inv = set, e.Inv
 		}
 	}

@@ -38,7 +38,11 @@ COMMIT
 }`})
 	s := h.collect()
 	var got []string
-	for _, x := range s.SourceSets(443) {
+	sets, all := s.SourceSets(443)
+	if !all {
+		t.Error("port 443: not all sets are listed")
+	}
+	for _, x := range sets {
 		got = append(got, fmt.Sprintf("%s %s %s %s %d %v", x.Engine, x.Family, x.Table, x.Name, x.Elements, x.Accepts))
 	}
 	slices.Sort(got)
@@ -53,9 +57,32 @@ COMMIT
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%q\nwant\n%q", got, want)
 	}
-	for _, x := range s.SourceSets(8050) {
+	sets, _ = s.SourceSets(8050)
+	for _, x := range sets {
 		if x.Engine == "ipset" && x.Name != "ow-deny" {
 			t.Errorf("port 8050: %+v", x)
+		}
+	}
+}
+
+// TestSourceSetsUnlisted: a set that stands in a map, or before a jump, is not
+// listed, and that is told.
+func TestSourceSetsUnlisted(t *testing.T) {
+	for name, rule := range map[string]string{
+		"map":  "tcp dport 443 ip saddr vmap @who",
+		"jump": "tcp dport 443 ip saddr @cf4 jump web",
+	} {
+		h := newHost(t, [2]string{"nft -f -", `table inet edge {
+	set cf4 { type ipv4_addr; flags interval; }
+	map who { type ipv4_addr : verdict; }
+	chain web { accept; }
+	chain in { type filter hook input priority 0; policy drop; ` + rule + `; }
+}`})
+		if sets, all := h.collect().SourceSets(443); all || len(sets) > 0 {
+			t.Errorf("%s: all=%v %+v", name, all, sets)
+		}
+		if sets, all := h.collect().SourceSets(22); !all || len(sets) > 0 {
+			t.Errorf("%s, another port: all=%v %+v", name, all, sets)
 		}
 	}
 }

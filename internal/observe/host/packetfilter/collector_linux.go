@@ -125,7 +125,9 @@ func (s *survey) ask(ctx context.Context, dst netip.Addr, port uint16) fact.Fire
 		s.prove(ctx, a)
 	}
 	out := answer(a)
-	for _, set := range s.snap.SourceSets(port) {
+	sets, all := s.snap.SourceSets(port)
+	out.SetsAll = fact.TriOf(all)
+	for _, set := range sets {
 		out.Sets = append(out.Sets, fact.FirewallSet{
 			Engine: set.Engine, Family: set.Family, Table: set.Table, Name: escape.Line(set.Name, 100),
 			Elements: set.Elements, Accepts: fact.TriOf(set.Accepts), Rule: &fact.FirewallRule{Text: escape.Line(set.Text, 500)},
