@@ -13,12 +13,18 @@ const (
 	RecordCNAME RecordType = "CNAME"
 )
 
+// Origin reports whether records of the type name an origin. Only those can be
+// proxied; all others are for DNS alone.
+func (t RecordType) Origin() bool {
+	return t == RecordA || t == RecordAAAA || t == RecordCNAME
+}
+
 // Record is one DNS record of a zone. Proxied means orange: visitors reach the
 // edge; DNS-only means grey: visitors reach the content.
 type Record struct {
 	Type    RecordType
 	Name    string // fully qualified, lower case, no trailing dot; may begin with "*."
-	Content string // address or target name, as written
+	Content string // address or target name, as written; of other types the data as in a zone file
 	Proxied bool
 	TTL     int // seconds; 0 or 1 = automatic (300 s when proxied)
 }

@@ -17,6 +17,7 @@ type Config struct {
 	Egress   []netip.Addr     // source addresses towards origins; empty = the system's choice
 	Resolver []netip.AddrPort // DNS servers for origins' names; empty = the system's
 	Data     string           // folder for what the edge keeps; empty = nothing is kept
+	Store    string           // PostgreSQL DSN of the store; empty = SQLite in Data
 	Timers   Timers
 	Trust    Trust
 	Tokens   []Token
@@ -65,6 +66,7 @@ type Token struct {
 // Zone is one site.
 type Zone struct {
 	originward.Zone
+	ID             string           // in the store; empty = the zone is the file's
 	Line           int              // where it stands in the file
 	Certificate    *tls.Certificate // nil = the edge's local CA issues
 	AlwaysUseHTTPS bool

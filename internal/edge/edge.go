@@ -46,7 +46,9 @@ type Edge struct {
 	stop     chan struct{} // closed when the edge ends
 	work     sync.WaitGroup
 
-	apply     sync.Mutex // one change of configuration at a time
+	apply     sync.Mutex     // one change of configuration at a time
+	file      *config.Config // as loaded, without stored zones; guarded by apply
+	stored    []config.Zone  // zones beside the file's; guarded by apply
 	mu        sync.Mutex
 	listeners map[listenKey]*listener // guarded by mu
 	visitors  map[*visitor]struct{}   // guarded by mu
@@ -76,6 +78,7 @@ func New(cfg *config.Config, o Options) (*Edge, error) {
 		return nil, err
 	}
 	e.state.Store(st)
+	e.file = cfg
 	e.own.Store(&ownAddrs{})
 	e.server2 = newServer2(e)
 	return e, nil
@@ -111,13 +114,14 @@ func (e *Edge) Apply(cfg *config.Config) error {
 		return errors.New("the edge is shutting down")
 	}
 	old := e.state.Load()
-	st, err := newState(cfg, old, e.now)
+	st, err := newState(withStored(cfg, e.stored), old, e.now)
 	if err != nil {
 		return err
 	}
 	if err := e.relisten(cfg); err != nil {
 		return err
 	}
+	e.file = cfg
 	e.state.Store(st)
 	old.retire(st)
 	for _, w := range cfg.Warnings {

@@ -54,6 +54,12 @@ func (r *routes) add(z *zone) {
 	r.zones[z.Name] = z
 	r.nodes[z.Name] = struct{}{}
 	for _, rec := range z.Records {
+		for n := strings.TrimPrefix(rec.Name, "*."); n != z.Name && n != ""; n = parent(n) {
+			r.nodes[n] = struct{}{}
+		}
+		if !rec.Type.Origin() {
+			continue // DNS alone answers with it
+		}
 		s := r.sites[rec.Name]
 		if s == nil {
 			s = &site{zone: z, name: rec.Name}
@@ -65,9 +71,6 @@ func (r *routes) add(z *zone) {
 			s.addrs = append(s.addrs, a)
 		} else if rec.Type == originward.RecordCNAME {
 			s.target = rec.Content
-		}
-		for n := strings.TrimPrefix(rec.Name, "*."); n != z.Name; n = parent(n) {
-			r.nodes[n] = struct{}{}
 		}
 	}
 }

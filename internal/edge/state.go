@@ -1,10 +1,13 @@
 package edge
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"net"
 	"net/netip"
+	"reflect"
+	"slices"
 	"time"
 
 	"github.com/originward/originward/internal/config"
@@ -22,7 +25,10 @@ type state struct {
 	egress6  []netip.Addr
 	clients  map[time.Duration]*exchange.Client // by read timeout
 	ca       *localca.CA
-	tls      visitorTLS
+	trust    *exchange.Trust
+	// fresh tells that TLS policies of the state before are not used any more.
+	fresh bool
+	tls   visitorTLS
 }
 
 // newState builds a state. old, which may be nil, lends what has not changed:
@@ -50,9 +56,13 @@ func newState(cfg *config.Config, old *state, now func() time.Time) (*state, err
 		st.ca = ca
 	}
 	st.resolver = newCachingResolver(cfg.Resolver, now)
-	trust := newTrust(cfg.Trust, now)
+	if old != nil && sameTrust(old.cfg.Trust, cfg.Trust) {
+		st.trust = old.trust
+	} else {
+		st.trust = newTrust(cfg.Trust, now)
+	}
 	for _, zc := range cfg.Zones {
-		z, err := st.newZone(zc, trust, old)
+		z, err := st.newZone(zc, old)
 		if err != nil {
 			return nil, err
 		}
@@ -61,23 +71,42 @@ func newState(cfg *config.Config, old *state, now func() time.Time) (*state, err
 	return st, st.newVisitorTLS()
 }
 
-func (st *state) newZone(zc config.Zone, trust *exchange.Trust, old *state) (*zone, error) {
-	set, err := compileRules(zc)
-	if err != nil {
-		return nil, fmt.Errorf("zone %s: %w", zc.Name, err)
+func (st *state) newZone(zc config.Zone, old *state) (*zone, error) {
+	z := &zone{Zone: zc}
+	var was *zone
+	if old != nil {
+		was = old.routes.zones[zc.Name]
 	}
-	z := &zone{Zone: zc, rules: set, policies: map[policyKey]*exchange.TLSPolicy{}}
-	for _, validate := range []bool{false, true} {
-		for _, http1 := range []bool{false, true} {
-			p := &exchange.TLSPolicy{Validate: validate, Trust: trust, ClientCert: zc.ClientCert}
-			if http1 {
-				p.ALPN = exchange.ALPNHTTP1
-			}
-			z.policies[policyKey{validate, http1}] = p
+	if was != nil && reflect.DeepEqual(was.Rules, zc.Rules) {
+		z.rules = was.rules
+	} else {
+		set, err := compileRules(zc)
+		if err != nil {
+			return nil, fmt.Errorf("zone %s: %w", zc.Name, err)
 		}
+		z.rules = set
+	}
+	if was != nil && old.trust == st.trust && was.ClientCert == zc.ClientCert {
+		z.policies = was.policies // idle connections stay usable
+	} else {
+		z.policies, st.fresh = newPolicies(st.trust, zc.ClientCert), true
 	}
 	z.client = st.client(z.readTimeout(st.cfg.Timers), old)
 	return z, nil
+}
+
+func newPolicies(trust *exchange.Trust, cert *tls.Certificate) map[policyKey]*exchange.TLSPolicy {
+	out := map[policyKey]*exchange.TLSPolicy{}
+	for _, validate := range []bool{false, true} {
+		for _, http1 := range []bool{false, true} {
+			p := &exchange.TLSPolicy{Validate: validate, Trust: trust, ClientCert: cert}
+			if http1 {
+				p.ALPN = exchange.ALPNHTTP1
+			}
+			out[policyKey{validate, http1}] = p
+		}
+	}
+	return out
 }
 
 // client is the pool for a read timeout, shared by zones, kept over a reload.
@@ -106,6 +135,12 @@ func newTrust(t config.Trust, now func() time.Time) *exchange.Trust {
 	return &exchange.Trust{Roots: pool(t.Roots), OriginCA: pool(t.OriginCA), Custom: pool(t.Custom), Now: now}
 }
 
+// sameTrust tells whether two configurations hold the very same certificates: those
+// of one file that was read once.
+func sameTrust(a, b config.Trust) bool {
+	return slices.Equal(a.Roots, b.Roots) && slices.Equal(a.OriginCA, b.OriginCA) && slices.Equal(a.Custom, b.Custom)
+}
+
 // pool is nil for no certificates: the seam's word for "none given".
 func pool(certs []*x509.Certificate) *x509.CertPool {
 	if len(certs) == 0 {
@@ -123,9 +158,9 @@ func (st *state) retire(next *state) {
 	for read, c := range st.clients {
 		if next == nil || next.clients[read] != c {
 			c.Close()
-		} else {
-			// The zones have new TLS policies, so the idle connections of the old ones
-			// would never be asked for again.
+		} else if next.fresh {
+			// Zones have new TLS policies, so the idle connections of the old ones would
+			// never be asked for again.
 			c.CloseIdle()
 		}
 	}
