@@ -10,7 +10,8 @@ type Question struct {
 	Port uint16 `json:"port"`
 	// Interface is the name of the interface the SYN arrives on. Empty means every interface it could arrive on:
 	// those a default route or a route to one of Ranges leaves by, else the one that carries Dst, else every
-	// non-loopback interface that is up.
+	// non-loopback interface that is up. The loopback interface is chosen for a loopback address, and where nothing
+	// else is up: the answer is then about connections the host makes to itself, from any address it may have.
 	Interface string `json:"interface,omitempty"`
 	// Ranges are the CDN's ranges; those of the other family are ignored.
 	Ranges []netip.Prefix `json:"ranges,omitempty"`
@@ -188,7 +189,7 @@ const (
 type Ingress struct {
 	Name  string `json:"name"`
 	Index int    `json:"index"`
-	// Why is asked, default-route, range-route, carries-dst or up.
+	// Why is asked, default-route, range-route, carries-dst, up, loopback or only.
 	Why string `json:"why"`
 }
 

@@ -56,6 +56,9 @@ func (s *Snapshot) ingress(q Question, width int) []Ingress {
 		}
 		return nil
 	}
+	if q.Dst.IsLoopback() {
+		return s.loopback("loopback")
+	}
 	if in := s.byRoute(q, width); len(in) > 0 {
 		return in
 	}
@@ -73,10 +76,23 @@ func (s *Snapshot) ingress(q Question, width int) []Ingress {
 			up = append(up, Ingress{l.Name, l.Index, "up"})
 		}
 	}
-	if len(owner) > 0 {
+	switch {
+	case len(owner) > 0:
 		return owner
+	case len(up) > 0:
+		return up
 	}
-	return up
+	return s.loopback("only")
+}
+
+// loopback is the interface of connections a host makes to itself.
+func (s *Snapshot) loopback(why string) []Ingress {
+	for _, l := range s.net.Links {
+		if l.Loopback && l.Up {
+			return []Ingress{{l.Name, l.Index, why}}
+		}
+	}
+	return nil
 }
 
 // byRoute are the interfaces the host would answer the CDN by: a default route's, or one that covers a range.

@@ -118,18 +118,13 @@ func (s *Snapshot) probe(ctx context.Context, w *replica.World, a Answer, p *Pro
 		return err
 	}
 	defer done()
-	shots := a.shots(s)
-	var probes []replica.Probe
-	for i, sh := range shots {
-		in := s.net.ByName(sh.seg.Interfaces[0])
-		shots[i].port = uint16(20000 + i)
-		probes = append(probes, replica.Probe{In: in.Index, Flow: replica.Flow{Src: sh.src, Dst: a.Dst, SrcPort: shots[i].port, DstPort: a.Port}})
-	}
-	obs, err := w.Send(probes)
+	shots, obs, err := s.shoot(w, &a)
 	if err != nil {
 		return err
 	}
-	p.Done = true
+	if p.Done = len(shots) > 0; !p.Done {
+		p.limit("probes", "no address of the answer can be tried: what decides is not known, or none has a route", "")
+	}
 	for i := range shots {
 		p.Probes++
 		if bad := shots[i].mismatch(&obs[i], places); bad != "" {
@@ -140,6 +135,54 @@ func (s *Snapshot) probe(ctx context.Context, w *replica.World, a Answer, p *Pro
 		}
 	}
 	return nil
+}
+
+// shoot sends the probes: from outside, or by the host itself where the answer is about connections it makes to itself.
+func (s *Snapshot) shoot(w *replica.World, a *Answer) ([]shot, []replica.Observation, error) {
+	shots, self := a.shots(s), false
+	if l := s.net.Link(a.In[0].Index); l != nil && l.Loopback {
+		shots, self = a.ownShots(s), true
+	}
+	var probes []replica.Probe
+	var flows []replica.Flow
+	for i, sh := range shots {
+		in := s.net.ByName(sh.seg.Interfaces[0])
+		shots[i].port = uint16(firstProbePort + i)
+		f := replica.Flow{Src: sh.src, Dst: a.Dst, SrcPort: shots[i].port, DstPort: a.Port}
+		flows = append(flows, f)
+		probes = append(probes, replica.Probe{In: in.Index, Flow: f})
+	}
+	if self {
+		obs, err := w.Call(flows)
+		return shots, obs, err
+	}
+	obs, err := w.Send(probes)
+	return shots, obs, err
+}
+
+// firstProbePort is the source port of the first probe: none that a rule is likely to name, nor a listener's.
+const firstProbePort = 20000
+
+// ownShots are the addresses the host may call itself from.
+func (a *Answer) ownShots(s *Snapshot) []shot {
+	own := []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.IPv6Loopback()}
+	for _, have := range s.net.Addrs {
+		if l := s.net.Link(have.Index); l != nil && l.Up && !have.Prefix.Addr().IsLoopback() && !have.Prefix.Addr().IsLinkLocalUnicast() {
+			own = append(own, have.Prefix.Addr())
+		}
+	}
+	var out []shot
+	for _, side := range []*Side{&a.CDN, &a.Others} {
+		for i := range side.Segments {
+			seg := &side.Segments[i]
+			for _, src := range own {
+				if seg.Verdict != Unknown && len(seg.Interfaces) > 0 && src.BitLen() == a.Dst.BitLen() && seg.holds(src.String()) && len(out) < maxProbes {
+					out = append(out, shot{seg: seg, src: src})
+				}
+			}
+		}
+	}
+	return out
 }
 
 // shots picks addresses from every segment that certainly or possibly has an end.

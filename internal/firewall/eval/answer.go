@@ -30,6 +30,10 @@ func (e *engine) answer(s *state, via *fib.Link) {
 	if untracked {
 		back.env.ct = ctNone
 	}
+	if e.looped() {
+		e.comeBack(back, untracked)
+		return
+	}
 	if via != nil {
 		e.answerForwarded(back, via, untracked)
 		return
@@ -42,7 +46,10 @@ func (e *engine) answer(s *state, via *fib.Link) {
 // seesAnswers reports whether any rule runs on the way back: where none does there is nothing to follow.
 func (e *engine) seesAnswers(forwarded bool) bool {
 	hooks := []ruleset.Hook{ruleset.Output, ruleset.Postrouting, ruleset.Egress}
-	if forwarded {
+	switch {
+	case e.looped():
+		hooks = loop
+	case forwarded:
 		hooks = []ruleset.Hook{ruleset.Ingress, ruleset.Prerouting, ruleset.Forward, ruleset.Postrouting, ruleset.Egress}
 	}
 	return e.h.hooked(e.fam, hooks...)

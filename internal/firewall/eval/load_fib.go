@@ -56,6 +56,10 @@ func (e *engine) fib(ex *ruleset.Expr, c *cursor) (did, []piece, verdict) {
 	case ex.Flags&fibOif != 0:
 		dev = e.hk.oif
 	}
+	if ex.Op != fibResultType && e.overLoop(e.hk.iif) {
+		store(c, ex.DReg, e.routeResult(ex, fib.Part{Type: fib.Unicast, Oifs: []int{e.hk.iif.Index}}, nil))
+		return didMatch, nil, verdict{}
+	}
 	parts, classify, err := e.fibPlan(ex, c, daddr, dev)
 	if !ok || err != nil {
 		why := "the address is not known"

@@ -31,6 +31,9 @@ func (h *Host) run(q Query, flip bool) *Result {
 	}
 	start := &state{a: e.space(), env: env{dst: q.Dst, dport: q.Port, origDst: q.Dst, origPort: q.Port}}
 	states := e.early([]*state{start})
+	if e.looped() {
+		states = e.depart(states)
+	}
 	states = e.hook(ruleset.Ingress, states, q.In, nil)
 	states = e.hook(ruleset.Prerouting, states, q.In, nil)
 	res := &Result{}

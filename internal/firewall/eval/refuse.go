@@ -37,6 +37,9 @@ func (e *engine) refuse(m *state, with string, pl Place) {
 
 // wayOut reports whether any rule sees packets this host sends.
 func (e *engine) wayOut() bool {
+	if e.looped() {
+		return e.h.hooked(e.fam, loop...)
+	}
 	return e.h.hooked(e.fam, ruleset.Output, ruleset.Postrouting, ruleset.Egress)
 }
 
@@ -74,12 +77,20 @@ func (r sideRun) states(m *state, with string) []routed {
 	} else {
 		v.ct = ctNone
 	}
-	return r.e.byRoute(&state{a: m.a.Clone(), p: m.p, env: v, tags: m.tags})
+	s := &state{a: m.a.Clone(), p: m.p, env: v, tags: m.tags}
+	if r.e.looped() {
+		return []routed{{s, r.e.q.In}}
+	}
+	return r.e.byRoute(s)
 }
 
 // out takes one refusal through the hooks of packets made here.
 func (r sideRun) out(s routed) {
 	e := r.e
+	if e.looped() {
+		e.comeBack(s.state, true)
+		return
+	}
 	states := e.refusalHook(ruleset.Output, []*state{s.state}, s.oif)
 	states = e.refusalHook(ruleset.Postrouting, states, s.oif)
 	for _, p := range e.hook(ruleset.Egress, states, nil, s.oif) {

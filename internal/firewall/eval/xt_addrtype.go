@@ -10,6 +10,9 @@ import (
 
 // xtRPFilter follows rpfilter_mt: is there a route back to the source by the interface it came in on?
 func (e *engine) xtRPFilter(m xt.RPFilter, c *cursor) (did, []piece) {
+	if e.overLoop(e.hk.iif) {
+		return yes(!m.Inv), nil
+	}
 	q := fib.Query{Width: e.width, Iif: "lo", Src: e.otherEnd(false, &c.env)}
 	if m.ValidMark && c.env.mark.unk == 0 {
 		q.Mark = c.env.mark.v

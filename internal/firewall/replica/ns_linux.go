@@ -50,7 +50,12 @@ func (ns *NS) Do(f func() error) error {
 	case <-ns.done:
 		return errClosed
 	case ns.work <- func() { res <- f() }:
-		return <-res
+	}
+	select {
+	case err := <-res:
+		return err
+	case <-ns.done: // f ended the thread's goroutine
+		return errClosed
 	}
 }
 
