@@ -20,6 +20,7 @@ const floors = `
 1 internal/escape            foreign text made safe to show
 2 internal/http1             HTTP/1.1 on the wire
 2 internal/cdn               ranges, ports and pages of CDNs
+2 internal/dnsrec            DNS records, checked and answered
 2 internal/edge/rules       the rules language, evaluated
 2 internal/firewall          the packet filter's exact answer
 2 internal/netns             network namespaces
