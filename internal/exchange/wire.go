@@ -6,6 +6,8 @@ import (
 	"os"
 	"sync/atomic"
 	"time"
+
+	"github.com/originward/originward/internal/sock"
 )
 
 // wire is a TCP connection with the exchange's timers. Deadlines are set lazily:
@@ -19,6 +21,7 @@ import (
 // unacknowledged segments when the time is up instead.
 type wire struct {
 	*net.TCPConn
+	sock    *sock.Conn // the same, for reading and writing
 	query   sockQuery
 	profile *Profile
 
@@ -40,7 +43,11 @@ type wire struct {
 }
 
 func newWire(c *net.TCPConn, p *Profile) (*wire, error) {
-	w := &wire{TCPConn: c, profile: p}
+	s, err := sock.New(c)
+	if err != nil {
+		return nil, err
+	}
+	w := &wire{TCPConn: c, sock: s, profile: p}
 	if err := w.query.init(c); err != nil {
 		return nil, err
 	}
@@ -171,7 +178,7 @@ func (w *wire) giveUp(now time.Time, quiet time.Duration, st tcpState) bool {
 // Read reads under the timers; crypto/tls reads through it.
 func (w *wire) Read(p []byte) (int, error) {
 	for {
-		n, err := w.TCPConn.Read(p)
+		n, err := w.sock.Read(p)
 		if n > 0 || err == nil || !w.again(err) {
 			return n, err
 		}
@@ -197,7 +204,7 @@ func (w *wire) Write(p []byte) (int, error) {
 	}
 	done := 0
 	for {
-		n, err := w.TCPConn.Write(p[done:])
+		n, err := w.sock.Write(p[done:])
 		done += n
 		if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return done, err

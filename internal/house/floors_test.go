@@ -18,6 +18,7 @@ const floors = `
 0 .                          vocabulary: nouns and contracts
 1 fact                       typed answers to questions
 1 internal/escape            foreign text made safe to show
+1 internal/sock              TCP without the scheduler's ado
 2 internal/http1             HTTP/1.1 on the wire
 2 internal/cdn               ranges, ports and pages of CDNs
 2 internal/dnsrec            DNS records, checked and answered
@@ -37,9 +38,11 @@ const floors = `
 5 internal/edgeapi           the edge's control API
 5 internal/diagnose          what to observe, and explaining it
 6 internal/report            the forms a diagnosis is told in
+6 internal/remedy            carrying out a fix, proving it, taking it back
 7 internal/lab               broken worlds
 8 cmd/originward             the commands
 8 internal/house             these rules
+8 bench/edge                 the edge beside its peers
 `
 
 // bans say which imports a package must not have, and why.

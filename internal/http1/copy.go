@@ -57,8 +57,8 @@ func (b *Body) splice(w io.Writer) (n int64, ok bool, _ error) {
 	default:
 		return 0, false, nil // a tunnel carries small messages, and a pipe costs two descriptors
 	}
-	dst, isTCP := w.(*net.TCPConn)
-	if !isTCP {
+	dst := tcpOf(w)
+	if dst == nil {
 		return 0, false, nil
 	}
 	n, ok, rerr, werr := r.raw.splice(dst, b.left)
@@ -77,4 +77,15 @@ func (b *Body) splice(w io.Writer) (n int64, ok bool, _ error) {
 		return n, ok, b.ended(rerr)
 	}
 	return n, ok, nil
+}
+
+// tcpOf is the TCP connection that c is, or that it says to be nothing more than; nil when there is none.
+func tcpOf(c any) *net.TCPConn {
+	switch c := c.(type) {
+	case *net.TCPConn:
+		return c
+	case interface{ TCP() *net.TCPConn }:
+		return c.TCP()
+	}
+	return nil
 }

@@ -32,6 +32,11 @@ func (r *Reader) firstRead(size int) error {
 	if r.raw != nil && r.pending == nil {
 		return r.raw.read(r, size)
 	}
+	if r.await != nil && r.cur == nil && r.pending == nil {
+		if err := r.await.Await(); err != nil {
+			return err
+		}
+	}
 	if r.cur == nil {
 		r.cur = getBuffer(size)
 	}

@@ -4,9 +4,10 @@ package http1
 
 import (
 	"io"
-	"net"
 	"os"
 	"syscall"
+
+	"github.com/originward/originward/internal/sock"
 )
 
 // rawSource reads from a TCP connection so that no buffer is held while waiting: it
@@ -23,8 +24,8 @@ type rawSource struct {
 
 // newRawSource returns a source for src, reusing old's memory, or nil when src is not a TCP connection.
 func newRawSource(old *rawSource, src io.Reader) *rawSource {
-	tcp, ok := src.(*net.TCPConn)
-	if !ok {
+	tcp := tcpOf(src)
+	if tcp == nil {
 		return nil
 	}
 	conn, err := tcp.SyscallConn()
@@ -69,25 +70,21 @@ func (s *rawSource) attempt(fd uintptr) bool {
 	if r.cur == nil {
 		r.cur = getBuffer(s.size)
 	}
-	for {
-		n, err := syscall.Read(int(fd), r.cur.b[r.wr:])
-		switch {
-		case err == syscall.EINTR:
-			continue
-		case err == syscall.EAGAIN:
-			if r.pin == 0 && r.wr == 0 {
-				putBuffer(r.cur)
-				r.cur = nil
-			}
-			return false
-		case err != nil:
-			s.err = os.NewSyscallError("read", err)
-		case n == 0:
-			s.err = io.EOF
-		default:
-			r.wr += n
-			r.total += int64(n)
+	n, errn := sock.Read(fd, r.cur.b[r.wr:])
+	switch {
+	case errn == syscall.EAGAIN:
+		if r.pin == 0 && r.wr == 0 {
+			putBuffer(r.cur)
+			r.cur = nil
 		}
-		return true
+		return false
+	case errn != 0:
+		s.err = os.NewSyscallError("read", errn)
+	case n == 0:
+		s.err = io.EOF
+	default:
+		r.wr += n
+		r.total += int64(n)
 	}
+	return true
 }

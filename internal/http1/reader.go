@@ -7,6 +7,8 @@ import "io"
 type Reader struct {
 	src io.Reader
 	raw *rawSource // non-nil when src can be waited upon without holding a buffer
+	// await is src when it can say so itself: it blocks until a read will not, or fails.
+	await interface{ Await() error }
 
 	// cur.b[rd:wr] is received and not consumed; cur.b[:pin] is the current head and must
 	// not be overwritten. held is the buffer of the head once the body has moved to another one.
@@ -32,8 +34,10 @@ type Reader struct {
 	body Body
 }
 
-// NewReader returns a reader over src. When src is a *net.TCPConn, waiting for a
-// message holds no buffer, and bodies can be spliced.
+// NewReader returns a reader over src. When src is a *net.TCPConn, or has a method
+// TCP that gives one, waiting for a message holds no buffer, and bodies can be spliced.
+// When it has a method Await() error, which blocks until a read will not, waiting
+// holds no buffer either.
 func NewReader(src io.Reader) *Reader {
 	r := new(Reader)
 	r.Reset(src)
@@ -50,6 +54,7 @@ func (r *Reader) Reset(src io.Reader) {
 	r.body = Body{r: r, state: bodyDone}
 	if src != nil {
 		r.raw = newRawSource(raw, src)
+		r.await, _ = src.(interface{ Await() error })
 	}
 }
 

@@ -90,10 +90,15 @@ func (p *pipe) drain(fd uintptr) bool {
 
 func splice(from, to, n int) (int, error) {
 	for {
-		moved, err := syscall.Splice(from, nil, to, nil, n, spliceMove|spliceNonblock)
-		if err != syscall.EINTR {
-			return max(int(moved), 0), err
+		// It does not block, so the scheduler need not know.
+		moved, _, errn := syscall.RawSyscall6(syscall.SYS_SPLICE, uintptr(from), 0, uintptr(to), 0, uintptr(n), spliceMove|spliceNonblock)
+		switch errn {
+		case 0:
+			return int(moved), nil
+		case syscall.EINTR:
+			continue
 		}
+		return 0, errn
 	}
 }
 
