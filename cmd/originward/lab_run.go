@@ -13,9 +13,9 @@ import (
 )
 
 type labRunOptions struct {
-	all, verbose, quick, documented, again bool
-	jobs                                   int
-	save                                   string
+	all, verbose, quick, documented, again, fix bool
+	jobs                                        int
+	save                                        string
 }
 
 func newLabRunCmd(s streams) *cobra.Command {
@@ -31,6 +31,9 @@ func newLabRunCmd(s streams) *cobra.Command {
 			if o.jobs < 1 || o.jobs > 64 {
 				return usageError(fmt.Errorf("--jobs %d: allowed are 1 to 64", o.jobs))
 			}
+			if o.fix {
+				return labFix(c.Context(), s, worlds, o)
+			}
 			return labRun(c.Context(), s, worlds, o)
 		},
 	}
@@ -41,6 +44,7 @@ func newLabRunCmd(s streams) *cobra.Command {
 	f.BoolVar(&o.documented, "documented-timers", false, "let the edge wait as long as documented (19 s to connect, …), not just seconds")
 	f.IntVarP(&o.jobs, "jobs", "j", 1, "how many worlds stand at a time; each has its own namespaces")
 	f.BoolVar(&o.again, "again", false, "run a world that fails beside others once more, alone: it may have been short of processor time")
+	f.BoolVar(&o.fix, "fix", false, "let originward fix cure each world on its origin, want a good answer, undo, and want everything as before")
 	f.StringVar(&o.save, "save", "", "save the evidence of each broken world into this `DIR`")
 	return c
 }

@@ -53,3 +53,8 @@ func Keep(_ context.Context, w *World, _ Options, _ bool, _ func(Standing)) erro
 
 // Remove removes nothing.
 func (Standing) Remove(context.Context) error { return nil }
+
+// Fix skips the world.
+func Fix(_ context.Context, w *World, _ Options) FixResult {
+	return FixResult{World: w, Skipped: Lacks(w)}
+}

@@ -1,0 +1,153 @@
+package remedy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/originward/originward"
+	"github.com/originward/originward/fact"
+	"github.com/originward/originward/internal/diagnose"
+)
+
+// planner works out the steps that cure the findings of one cause on this
+// machine. It takes the evidence's facts, never its commands, and looks at the
+// machine as it is now. An error says why nothing can be done here.
+type planner func(ctx context.Context, s *site, found []originward.Finding) ([]Step, error)
+
+// remedies lists every cause that can be cured on a machine. One line adds one.
+var remedies = map[originward.CauseID]planner{
+	"listener.none": planStart,
+	"backend.down":  planBackend,
+}
+
+// site is what planners work from.
+type site struct {
+	b       *originward.Bundle
+	d       *originward.Diagnosis
+	m       *Machine
+	manager string
+}
+
+// ErrNoCause says that a diagnosis names nothing to be cured.
+var ErrNoCause = errors.New("no cause stands proved or likely, so there is nothing to fix")
+
+// MakePlan works out what to do about every root cause of a bundle, on this
+// machine as it is now.
+func MakePlan(ctx context.Context, b *originward.Bundle) (Plan, error) {
+	d := diagnose.Explain(b, diagnose.Options{})
+	p := Plan{Host: d.Host, Causes: []originward.CauseID{}, Steps: []Step{}}
+	if len(d.RootCauses) == 0 {
+		return p, ErrNoCause
+	}
+	s := &site{b: b, d: &d, m: &Machine{}}
+	for _, it := range fact.All[fact.Services](b, originward.Host) {
+		if s.manager == "" {
+			s.manager = it.Fact.Manager
+		}
+	}
+	for _, id := range d.RootCauses {
+		found := s.findings(id)
+		plan, ok := remedies[id]
+		if !ok {
+			p.Left = append(p.Left, s.left(id, found, errors.New(whyNot(found))))
+			continue
+		}
+		steps, err := plan(ctx, s, found)
+		if err == nil {
+			steps, err = s.fresh(ctx, steps)
+		}
+		if err == nil && len(steps) == 0 {
+			err = errors.New("nothing is left to change on this machine; diagnose again")
+		}
+		if ctx.Err() != nil {
+			return p, ctx.Err()
+		}
+		if err != nil {
+			p.Left = append(p.Left, s.left(id, found, err))
+			continue
+		}
+		p.Causes = append(p.Causes, id)
+		p.Steps = append(p.Steps, steps...)
+	}
+	// What only persists comes last: it matters when the cure holds.
+	slices.SortStableFunc(p.Steps, func(a, b Step) int { return order(a) - order(b) })
+	return p, nil
+}
+
+func order(s Step) int {
+	if s.Persist {
+		return 1
+	}
+	return 0
+}
+
+// fresh drops steps whose change is made already.
+func (s *site) fresh(ctx context.Context, steps []Step) ([]Step, error) {
+	var out []Step
+	for _, st := range steps {
+		c, err := st.Do.Plan(ctx, s.m)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", st.Title, err)
+		}
+		if !c.None {
+			out = append(out, st)
+		}
+	}
+	return out, nil
+}
+
+func (s *site) findings(id originward.CauseID) []originward.Finding {
+	var out []originward.Finding
+	for _, f := range s.d.Findings {
+		if f.Cause == id && f.Standing.Named() && f.BecauseOf == nil {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// left says what a person has to do about a cause, from its own fix.
+func (s *site) left(id originward.CauseID, found []originward.Finding, why error) Left {
+	l := Left{Cause: id, Why: why.Error()}
+	for _, f := range found {
+		if f.Fix == nil {
+			continue
+		}
+		l.How = append(l.How, f.Fix.Summary)
+		for _, st := range f.Fix.Steps {
+			l.How = append(l.How, "  "+st.Run)
+		}
+		break
+	}
+	return l
+}
+
+// whyNot says why a cause without a planner is not cured here.
+func whyNot(found []originward.Finding) string {
+	where := originward.WhereHost
+	if len(found) > 0 {
+		where = found[0].Where
+	}
+	switch where {
+	case originward.WhereCDN:
+		return "it is cured in the CDN's configuration"
+	case originward.WhereNetwork, originward.WhereProvider:
+		return "it lies outside this machine, with the network or the provider"
+	case originward.WhereVisitor:
+		return "it lies with the visitor; nothing at the origin cures it"
+	}
+	return "no safe change of this machine is known that cures it; a person has to decide"
+}
+
+// ports are the ports that findings are about, each once.
+func ports(found []originward.Finding) []uint16 {
+	var out []uint16
+	for _, f := range found {
+		if f.Subject.Port != 0 && !slices.Contains(out, f.Subject.Port) {
+			out = append(out, f.Subject.Port)
+		}
+	}
+	return out
+}
