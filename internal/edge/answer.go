@@ -115,7 +115,7 @@ func (v *visit) faultFact(f *originward.Fault) *fact.Fault {
 func (v *visit) block(d rules.Decision) {
 	number := 1020
 	retry := 0
-	if d.RateLimit {
+	if d.RateLimit() {
 		number = 1015
 		retry = max(1, int(d.RetryAfter.Seconds()+0.999))
 	}

@@ -31,7 +31,7 @@ func compileRules(z config.Zone) (rules.Set, error) {
 			return set, err
 		}
 		set.Origin = append(set.Origin, rules.OriginRule{
-			ID: x.ID, Description: x.Description, Expression: x.Expression, Enabled: x.Enabled,
+			Head:    x.Head,
 			Routing: rules.Routing{HostHeader: r.HostHeader, SNI: r.SNI, Host: r.Host, Port: r.Port},
 		})
 	}
@@ -48,8 +48,7 @@ func compileRules(z config.Zone) (rules.Set, error) {
 			return set, err
 		}
 		set.RateLimits = append(set.RateLimits, rules.RateLimit{
-			ID: x.ID, Description: x.Description, Expression: x.Expression, Action: x.Action, Enabled: x.Enabled,
-			Requests: l.Requests, Period: l.Period, Mitigation: l.Mitigation, Response: x.Response,
+			Head: x.Head, Requests: l.Requests, Period: l.Period, Mitigation: l.Mitigation, Response: x.Response,
 		})
 	}
 	return set, nil
@@ -64,7 +63,7 @@ func compileRule(zone, phase string, r config.Rule, ids map[string]int) (rules.R
 	if err != nil {
 		return rules.Rule{}, fmt.Errorf("rule in line %d: %w", r.Line, err)
 	}
-	out := rules.Rule{ID: r.ID, Description: r.Description, Expression: e, Action: a, Enabled: r.Enabled}
+	out := rules.Rule{Head: rules.Head{ID: r.ID, Description: r.Description, Expression: e, Action: a, Enabled: r.Enabled}}
 	if out.ID == "" {
 		// Two rules that say the same are told apart by their order.
 		key := rules.ID(zone, phase, r.Expression, r.Action)
@@ -78,10 +77,10 @@ func compileRule(zone, phase string, r config.Rule, ids map[string]int) (rules.R
 		out.Response = &rules.Response{Status: r.Response.Status, ContentType: r.Response.ContentType, Body: r.Response.Content}
 	}
 	if a == rules.Skip {
-		out.SkipCustom = len(r.SkipPhases) == 0
+		out.Skipped.Custom = len(r.SkipPhases) == 0
 		for _, p := range r.SkipPhases {
-			out.SkipCustom = out.SkipCustom || p == "current"
-			out.SkipRateLimits = out.SkipRateLimits || p == "http_ratelimit"
+			out.Skipped.Custom = out.Skipped.Custom || p == "current"
+			out.Skipped.RateLimits = out.Skipped.RateLimits || p == "http_ratelimit"
 		}
 	}
 	return out, nil

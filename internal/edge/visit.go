@@ -123,7 +123,7 @@ type outcome struct {
 type bound struct {
 	interim func(*http1.ResponseHead) error
 	sendTo  func(io.Writer) error
-	note    func(string, rules.Action)
+	note    func(rules.Hit)
 }
 
 func newVisit() *visit {
@@ -131,7 +131,7 @@ func newVisit() *visit {
 	v.bound = bound{
 		interim: func(h *http1.ResponseHead) error { return v.out.interim(h) },
 		sendTo:  v.upload.sendTo,
-		note:    func(id string, _ rules.Action) { v.logged = append(v.logged, id) },
+		note:    v.noteHit,
 	}
 	return v
 }
@@ -268,26 +268,4 @@ func (v *visit) redirected() bool {
 func isAddress(host []byte) bool {
 	_, err := netip.ParseAddr(string(host))
 	return err == nil
-}
-
-// ruled runs the zone's rules; a block is answered here.
-func (v *visit) ruled() bool {
-	set := &v.zone.rules
-	if len(set.Custom) == 0 && len(set.RateLimits) == 0 && len(set.Origin) == 0 {
-		return false
-	}
-	v.rule = rules.Request{
-		IP: v.conn.addr, Host: v.host, Method: v.methodBytes(), Path: v.path, Query: v.query, Target: v.target,
-		HTTPS: v.conn.https, Version: protoBytes[v.proto], Port: v.conn.local.Port(),
-		Ray: v.rayID[:16], Colo: v.rayID[17:], Headers: v.head,
-	}
-	v.routing = set.Route(&v.rule)
-	d := set.Evaluate(&v.rule, v.edge.limiter, v.began, v.bound.note)
-	if !d.Blocked() {
-		return false
-	}
-	v.ruleID = d.RuleID
-	v.fault = &originward.Fault{Phase: originward.PhaseRules, Type: originward.HTTPRequestDenied}
-	v.block(d)
-	return true
 }

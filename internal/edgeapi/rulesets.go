@@ -76,11 +76,11 @@ func customRules(s rules.Set) []ruleJSON {
 	for _, r := range s.Custom {
 		x := newRule(r.ID, r.Description, r.Expression.String(), string(r.Action), r.Enabled, r.Response)
 		switch {
-		case r.SkipCustom && r.SkipRateLimits:
+		case r.Skipped.Custom && r.RateLimits:
 			x.Parameters = map[string]any{"ruleset": "current", "phases": []string{"http_ratelimit"}}
-		case r.SkipRateLimits:
+		case r.RateLimits:
 			x.Parameters = map[string]any{"phases": []string{"http_ratelimit"}}
-		case r.SkipCustom:
+		case r.Skipped.Custom:
 			x.Parameters = map[string]any{"ruleset": "current"}
 		}
 		out = append(out, x)

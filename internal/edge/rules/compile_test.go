@@ -5,24 +5,72 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/originward/originward/fact"
 )
 
-type headers map[string]string
+// headers are names and values in turn.
+type headers []string
 
 func (h headers) Get(name string) []byte {
-	v, ok := h[strings.ToLower(name)]
-	if !ok {
+	for i := 0; i < len(h); i += 2 {
+		if strings.EqualFold(h[i], name) {
+			return []byte(h[i+1])
+		}
+	}
+	return nil
+}
+
+func (h headers) Len() int { return len(h) / 2 }
+
+func (h headers) At(i int) (name, value []byte) { return []byte(h[2*i]), []byte(h[2*i+1]) }
+
+// prepared are headers that cost nothing to read, as those of a real request.
+type prepared [][]byte
+
+func (h prepared) Get(name string) []byte {
+	for i := 0; i < len(h); i += 2 {
+		if fold(h[i], name) {
+			return h[i+1]
+		}
+	}
+	return nil
+}
+
+func (h prepared) Len() int { return len(h) / 2 }
+
+func (h prepared) At(i int) (name, value []byte) { return h[2*i], h[2*i+1] }
+
+func (h headers) prepare() prepared {
+	out := make(prepared, len(h))
+	for i := range h {
+		out[i] = []byte(h[i])
+	}
+	return out
+}
+
+// places knows 192.0.2.7 only.
+type places struct{}
+
+func (places) Place(a netip.Addr) *Place {
+	if a != netip.MustParseAddr("192.0.2.7") {
 		return nil
 	}
-	return []byte(v)
+	return &Place{Country: "DE", Continent: "EU", EU: true, ASN: 64496, City: "Jena", Subdivision: "DE-TH"}
 }
 
 func request() *Request {
+	uri := URI{Path: []byte("/Admin/login"), Query: []byte("a=1"), Target: []byte("/Admin/login?a=1")}
 	return &Request{
 		IP: netip.MustParseAddr("192.0.2.7"), Host: []byte("shop.example"), Method: []byte("GET"),
-		Path: []byte("/Admin/login"), Query: []byte("a=1"), Target: []byte("/Admin/login?a=1"),
-		HTTPS: true, Version: []byte("HTTP/1.1"), Port: 443,
-		Headers: headers{"user-agent": "BadBot/1.0", "referer": "https://elsewhere.example/"},
+		URI: uri, Raw: uri, At: time.Unix(1700000000, 857e6), Places: places{}, Zone: "shop.example",
+		HTTPS: true, Version: []byte("HTTP/1.1"), Port: 443, TLS: "TLSv1.3",
+		Headers: headers{
+			"User-Agent", "BadBot/1.0", "referer", "https://elsewhere.example/", "Accept", "application/json", "X-Two", "a", "x-two", "b",
+			"Cookie", "app=test; %73ess=one; sess=two", "X-Json", `{"product":{"id":356,"name":"x"},"l":["first",-234]}`,
+			"X-B64", "MTIzYWJj", "X-Cats", "groceries,electronics,diy,auto", "X-Empty", "", "Accept-Language", "de;q=0.5, fr, en;q=0.7",
+		},
 	}
 }
 
@@ -77,20 +125,116 @@ func TestExpressions(t *testing.T) {
 		{`ssl or ssl xor ssl`, true},
 		{`ssl ^^ ssl || not ssl`, false},
 		{`http.referer eq "https://elsewhere.example/"`, true},
-		{`http.cookie eq ""`, true},
+		{`http.x_forwarded_for eq ""`, true},
+		{`cf.tls_version eq "TLSv1.3"`, true},
+		{`cf.zone.name eq "shop.example"`, true},
+		{`http.request.timestamp.sec eq 1700000000 and http.request.timestamp.msec == 857`, true},
+		{`ip.src.country in {"DE" "FR"} and ip.geoip.country eq "DE" and ip.src.continent eq "EU"`, true},
+		{`ip.src.asnum eq 64496 and ip.src.is_in_european_union`, true},
+		// Regular expressions in quotes keep their backslashes (rules-language values).
+		{`http.user_agent matches "Bot/\d\.\d$"`, true},
+		{`http.user_agent matches "a\"b"`, false},
+		// Arrays and maps.
+		{`http.request.headers["accept"][0] eq "application/json"`, true},
+		{`any(http.request.headers["accept"][*] == "application/json")`, true},
+		{`any(http.request.headers["accept"][*] == "text/plain")`, false},
+		{`all(http.request.headers["x-two"][*] in {"a" "b"})`, true},
+		{`all(http.request.headers["x-two"][*] == "a")`, false},
+		{`any(http.request.headers["x-two"][*] == "a" and not http.request.headers["x-two"][*] contains "b")`, true},
+		{`any(http.request.headers["absent"][*] == "a")`, false},
+		{`all(http.request.headers["absent"][*] == "a")`, false},
+		{`len(http.request.headers["x-two"]) eq 2`, true},
+		{`len(http.request.headers["absent"]) >= 0`, false},
+		{`not len(http.request.headers["absent"]) >= 0`, true},
+		{`http.request.headers["absent"][0] ne "a"`, false},
+		{`http.request.headers["absent"][0] eq ""`, false},
+		{`http.request.headers["x-empty"][0] eq ""`, true},
+		{`http.request.headers["x-two"][7] eq "a"`, false},
+		{`any(http.request.headers.names[*] == "Accept")`, true},
+		{`any(http.request.headers.names[*] == "accept")`, false},
+		{`any(lower(http.request.headers.names[*])[*] == "accept")`, true},
+		{`lower(http.request.headers.names[*])[0] eq "user-agent"`, true},
+		{`any(len(http.request.headers.values[*])[*] gt 10)`, true},
+		{`any(starts_with(http.request.headers.names[*], "X-T"))`, true},
+		{`http.request.headers.names[0] == "User-Agent"`, true},
+		{`has_key(http.request.headers, "accept") and not has_key(http.request.headers, "absent")`, true},
+		{`has_value(http.request.headers["x-two"], "b")`, true},
+		{`any(http.request.cookies["app"][*] == "test")`, true},
+		{`len(http.request.cookies["sess"]) eq 2`, true},
+		{`http.request.uri.args["a"][0] eq "1" and http.request.uri.args.names[0] eq "a"`, true},
+		{`join(http.request.accepted_languages, ",") eq "fr,en,de"`, true},
+		{`join(http.request.headers["x-two"], "-") eq "a-b"`, true},
+		{`join(split(http.request.headers["x-cats"][0], ",", 3), "|") eq "groceries|electronics|diy,auto"`, true},
+		{`join(concat(http.request.headers["x-two"], http.request.headers["accept"]), ",") eq "a,b,application/json"`, true},
+		{`any(decode_base64(http.request.headers["x-b64"][*])[*] eq "123abc")`, true},
+		// Functions.
+		{`concat("String1", " ", "String", "2") eq "String1 String2"`, true},
+		{`substring(http.host, 1, 4) eq "hop" and substring(http.host, -7) eq "example" and substring(http.host, 0, -8) eq "shop"`, true},
+		{`substring(http.host, 5, 2) eq ""`, true},
+		{`remove_bytes(http.host, "\x2e\x65") eq "shopxampl"`, true},
+		{`cidr(ip.src, 24, 24) eq 192.0.2.0 and cidr6(ip.src, 24) eq 192.0.2.7`, true},
+		{`url_decode(http.request.uri.path) eq "/Admin/login"`, true},
+		{`lookup_json_integer(http.request.headers["x-json"][0], "product", "id") eq 356`, true},
+		{`lookup_json_string(http.request.headers["x-json"][0], "product", "name") eq "x"`, true},
+		{`lookup_json_string(http.request.headers["x-json"][0], "l", 0) eq "first"`, true},
+		{`lookup_json_integer(http.request.headers["x-json"][0], "l", 1) eq -234`, true},
+		{`lookup_json_integer(http.request.headers["x-json"][0], "product", "name") ge -9`, false},
+		{`http.request.uri.path.extension eq ""`, true},
+		{`raw.http.request.uri.path eq "/Admin/login"`, true},
+		// Named lists.
+		{`ip.src in $office`, true},
+		{`not ip.src in $office`, false},
+		{`ip.src.asnum in $nets`, true},
+		{`http.host in $sites`, true},
 		{`http.host eq "sho\x70.example"`, true},
 		{`http.host eq "sho\160.example"`, true},
 		{"http.host\n  eq\n  \"shop.example\"", true},
 		{`http.host lt "t"`, true},
 		{`true and not false`, true},
 	} {
-		e, err := Compile(tc.expr)
+		e, err := CompileWith(tc.expr, lists(t))
 		if err != nil {
 			t.Errorf("%s: %v", tc.expr, err)
 			continue
 		}
 		if got := e.Match(request()); got != tc.want {
 			t.Errorf("%s = %v, want %v", tc.expr, got, tc.want)
+		}
+	}
+}
+
+func lists(t testing.TB) Options {
+	t.Helper()
+	o := Options{Lists: map[string]*List{}}
+	for name, x := range map[string]struct {
+		kind  ListKind
+		items []string
+	}{
+		"office": {ListIP, []string{"192.0.2.0/29", "2001:db8::/32"}}, "nets": {ListASN, []string{"AS64496", "13335"}},
+		"sites": {ListHostname, []string{"*.elsewhere.example", "Shop.example."}},
+	} {
+		l, err := NewList(x.kind, x.items)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Lists[name] = l
+	}
+	return o
+}
+
+func TestListItems(t *testing.T) {
+	for kind, bad := range map[ListKind]string{ListIP: "192.0.2.1/24", ListASN: "ASX", "redirect": "a"} {
+		if _, err := NewList(kind, []string{bad}); err == nil {
+			t.Errorf("%s takes %s", kind, bad)
+		}
+	}
+	l, err := NewList(ListHostname, []string{"*.example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{"a.example.com": true, "a.b.example.com": true, "example.com": false, "xexample.com": false} {
+		if l.hasName([]byte(name)) != want {
+			t.Errorf("%s: %v", name, !want)
 		}
 	}
 }
@@ -124,6 +268,30 @@ func TestSyntaxErrors(t *testing.T) {
 		{`http.host matches "("`, 1, 19, "not a regular expression", ""},
 		{`starts_with(http.host)`, 1, 22, "2 arguments", ","},
 		{`starts_with(ip.src, "a")`, 1, 13, "IP address", "a string"},
+		{`starts_with("a", "a")`, 1, 13, "must be a field", ""},
+		{`http.request.headers eq "a"`, 1, 1, "is a map", `["key"]`},
+		{`http.request.headers["a"] eq "a"`, 1, 1, "is an array", "any("},
+		{`http.request.headers["a"][*] eq "a"`, 1, 1, "function around", "any("},
+		{`lower(http.request.headers["a"][*]) eq "a"`, 1, 1, "array of strings", "[*]"},
+		{`any(ssl)`, 1, 5, "condition on the elements", "any("},
+		{`any(http.request.headers["a"][*] eq "x" and ssl)`, 1, 45, "cannot be joined", ""},
+		{`any(http.request.headers["a"][*] eq "x" and http.request.headers["b"][*] eq "x")`, 1, 45, "goes through", "the same array"},
+		{`any(any(http.request.headers["a"][*] eq "x"))`, 1, 9, "do not nest", ""},
+		{`http.host[0] eq "a"`, 1, 10, "indexes belong to arrays", ""},
+		{`http.host["a"] eq "a"`, 1, 10, "keys belong to maps", ""},
+		{`http.request.headers["a"][-1] eq "a"`, 1, 26, "counts from 0", ""},
+		{`http.request.headers["a"[0] eq "a"`, 1, 25, "in an index", "]"},
+		{`ip.src in $home`, 1, 12, `no list named "home"`, "$office"},
+		{`http.host in $office`, 1, 15, "holds ip", ""},
+		{`cf.bot_management.score lt 30`, 1, 1, "does not tell bots", ""},
+		{`http.request.body.raw contains "x"`, 1, 1, "bodies pass through", ""},
+		{`http.response.code eq 200`, 1, 1, "field of the response", ""},
+		{`regex_replace(http.host, "a", "b") eq "x"`, 1, 1, "belongs to rewrites", ""},
+		{`split(http.host, "", 3)[0] eq "x"`, 1, 1, "must not be empty", ""},
+		{`split(http.host, ".", 300)[0] eq "x"`, 1, 1, "between 1 and 128", ""},
+		{`cidr(ip.src, 40, 64) eq 192.0.2.0`, 1, 1, "between 1 and 32", ""},
+		{`url_decode(http.host, "x") eq "a"`, 1, 1, "options of url_decode", ""},
+		{`lookup_json_string(http.host, http.host) eq "a"`, 1, 31, "written out", "literal"},
 		{`nope(http.host)`, 1, 1, `unknown function "nope"`, "lower"},
 		{`http.host eq "\q"`, 1, 15, "unknown escape", ""},
 		{`cf.edge.server_port eq x`, 1, 24, "no integer", ""},
@@ -131,7 +299,7 @@ func TestSyntaxErrors(t *testing.T) {
 		{strings.Repeat("(", 100) + "ssl", 1, 65, "nested more than 64", ""},
 		{strings.Repeat(" ", 5000), 1, 4097, "at most 4096", ""},
 	} {
-		_, err := Compile(tc.expr)
+		_, err := CompileWith(tc.expr, lists(t))
 		var se *SyntaxError
 		if !errors.As(err, &se) {
 			t.Errorf("%.40s: error %v, want a SyntaxError", tc.expr, err)
@@ -144,11 +312,12 @@ func TestSyntaxErrors(t *testing.T) {
 }
 
 func TestMatchAllocatesNothing(t *testing.T) {
-	e, err := Compile(`ip.src in {198.51.100.0/24 203.0.113.0/24} or http.user_agent contains "Evil" or starts_with(http.request.uri.path, "/x") or http.host in {"a" "b"}`)
+	e, err := Compile(`ip.src in {198.51.100.0/24 203.0.113.0/24} or http.user_agent contains "Evil" or starts_with(http.request.uri.path, "/x") or http.host in {"a" "b"} or any(http.request.uri.args["a"][*] eq "x") or len(http.request.cookies["app"]) gt 3`)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := request()
+	r.Headers = r.Headers.(headers).prepare()
 	if n := testing.AllocsPerRun(100, func() { e.Match(r) }); n != 0 {
 		t.Errorf("%v allocations per evaluation, want 0", n)
 	}
@@ -161,11 +330,22 @@ func FuzzCompile(f *testing.F) {
 	} {
 		f.Add(s)
 	}
+	o := lists(f)
+	o.Response = true
 	f.Fuzz(func(t *testing.T, s string) {
-		e, err := Compile(s)
+		e, err := CompileWith(s, o)
 		if err == nil {
 			e.Match(request())
 			e.Match(&Request{})
+			// A request of which everything is known decides as it matches, and one of which
+			// nothing is known never contradicts it.
+			got := e.Match(request())
+			if d, _ := e.Decide(request(), func(string) bool { return true }); d != fact.TriOf(got) && !strings.Contains(s, "random_seed") {
+				t.Fatalf("decided %v, matches %v", d, got)
+			}
+			if d, _ := e.Decide(request(), func(string) bool { return false }); d != fact.Unknown && d != fact.TriOf(got) {
+				t.Fatalf("decided %v knowing nothing, matches %v", d, got)
+			}
 			return
 		}
 		var se *SyntaxError

@@ -2,46 +2,125 @@ package rules
 
 import "time"
 
+// Hit is a rule that matched, as a security event tells it.
+type Hit struct {
+	Source      Source
+	ID          string
+	Description string
+	Action      Action
+	Expression  string
+	Passed      bool // a challenge that the visitor had solved before
+}
+
 // Decision is what the rules say about a request. The zero Decision lets it pass.
 type Decision struct {
-	Action     Action // Block, or empty
-	RuleID     string // of the rule that decided
-	RateLimit  bool   // a rate limit decided
+	Hit
 	Response   *Response
 	RetryAfter time.Duration // for a rate limit: until it ends
 }
 
-// Blocked tells whether the request is answered by a rule.
-func (d Decision) Blocked() bool { return d.Action == Block }
+// Stops tells whether the request is answered by a rule.
+func (d Decision) Stops() bool { return d.Action == Block || d.Action.Challenges() }
 
-// Evaluate runs the rules over r. log, when not nil, is called with the id of
-// every rule of action log or skip that matched. limits counts for the rate limits; nil
-// leaves them out.
-func (s *Set) Evaluate(r *Request, limits *Limiter, now time.Time, log func(id string, a Action)) Decision {
-	skipLimits := false
-custom:
-	for i := range s.Custom {
-		rule := &s.Custom[i]
-		if !rule.Enabled || !rule.Expression.Match(r) {
-			continue
+// RateLimit tells whether a rate limit decided.
+func (d Decision) RateLimit() bool { return d.Source == FromRateLimit }
+
+// Run is what an evaluation needs beside the request.
+type Run struct {
+	Limits *Limiter // nil = rate limits are left out
+	Now    time.Time
+	Note   func(Hit)   // takes every rule that matched without answering; nil = nobody
+	Solved func() bool // tells whether the visitor has solved a challenge; nil = no
+}
+
+func (x *Run) note(h Hit) {
+	if x.Note != nil {
+		x.Note(h)
+	}
+}
+
+// stop makes a decision of a hit, unless it is a challenge that has been solved.
+func (x *Run) stop(h Hit, resp *Response) (Decision, bool) {
+	if h.Action.Challenges() && x.Solved != nil && x.Solved() {
+		h.Passed = true
+		x.note(h)
+		return Decision{}, false
+	}
+	return Decision{Hit: h, Response: resp}, true
+}
+
+func (h *Head) hit(from Source) Hit {
+	return Hit{Source: from, ID: h.ID, Description: h.Description, Action: h.Action, Expression: h.Expression.String()}
+}
+
+// Evaluate runs the security rules over r: IP access rules, custom rules, user
+// agents, hotlinks, rate limits.
+func (s *Set) Evaluate(r *Request, x *Run) Decision {
+	if a := s.access(r); a != nil {
+		h := Hit{Source: FromAccess, ID: a.ID, Description: a.Notes, Action: a.Action, Expression: a.Target()}
+		if a.Action == Allow {
+			x.note(h)
+			return Decision{}
 		}
-		switch rule.Action {
-		case Block:
-			return Decision{Action: Block, RuleID: rule.ID, Response: rule.Response}
-		case Skip:
-			note(log, rule.ID, Skip)
-			skipLimits = skipLimits || rule.SkipRateLimits
-			if rule.SkipCustom {
-				break custom
-			}
-		case Log:
-			note(log, rule.ID, Log)
+		if d, yes := x.stop(h, nil); yes {
+			return d
 		}
 	}
-	if skipLimits || limits == nil {
+	d, skipped := s.custom(r, x)
+	if d.Stops() {
+		return d
+	}
+	if !skipped.Agents {
+		if d := s.agents(r, x); d.Stops() {
+			return d
+		}
+	}
+	if s.Hotlink != nil && !skipped.Hotlinks && s.Hotlink.stops(r) {
+		return Decision{Hit: Hit{Source: FromHotlink, ID: "hotlink", Description: "hotlink protection", Action: Block,
+			Expression: "an image shown by a page of another site"}}
+	}
+	if skipped.RateLimits || x.Limits == nil {
 		return Decision{}
 	}
-	return s.limit(r, limits, now, log)
+	return s.limit(r, x)
+}
+
+func (s *Set) custom(r *Request, x *Run) (Decision, Skipped) {
+	var skipped Skipped
+	for i := range s.Custom {
+		rule := &s.Custom[i]
+		if skipped.Custom || !rule.holds(r) {
+			continue
+		}
+		switch h := rule.hit(FromCustom); {
+		case rule.Action == Skip:
+			if !rule.Silent {
+				x.note(h)
+			}
+			skipped.add(rule.Skipped)
+		case rule.Action == Log:
+			x.note(h)
+		default:
+			if d, yes := x.stop(h, rule.Response); yes {
+				return d, skipped
+			}
+		}
+	}
+	return Decision{}, skipped
+}
+
+func (s *Set) agents(r *Request, x *Run) Decision {
+	for i := range s.Agents {
+		a := &s.Agents[i]
+		if !a.Enabled || string(r.agent()) != a.Agent {
+			continue
+		}
+		h := Hit{Source: FromAgent, ID: a.ID, Description: a.Description, Action: a.Action, Expression: "http.user_agent eq \"" + a.Agent + "\""}
+		if d, yes := x.stop(h, nil); yes {
+			return d
+		}
+	}
+	return Decision{}
 }
 
 // Route runs the origin rules over r. Of several that match, the last to change a
@@ -50,7 +129,7 @@ func (s *Set) Route(r *Request) Routing {
 	var out Routing
 	for i := range s.Origin {
 		rule := &s.Origin[i]
-		if !rule.Enabled || !rule.Expression.Match(r) {
+		if !rule.holds(r) {
 			continue
 		}
 		if rule.HostHeader != "" {
@@ -67,29 +146,4 @@ func (s *Set) Route(r *Request) Routing {
 		}
 	}
 	return out
-}
-
-func (s *Set) limit(r *Request, limits *Limiter, now time.Time, log func(string, Action)) Decision {
-	for i := range s.RateLimits {
-		rule := &s.RateLimits[i]
-		if !rule.Enabled || !rule.Expression.Match(r) {
-			continue
-		}
-		wait, over := limits.Count(rule, r.IP, now)
-		if !over {
-			continue
-		}
-		if rule.Action == Log {
-			note(log, rule.ID, Log)
-			continue
-		}
-		return Decision{Action: Block, RuleID: rule.ID, RateLimit: true, Response: rule.Response, RetryAfter: wait}
-	}
-	return Decision{}
-}
-
-func note(log func(string, Action), id string, a Action) {
-	if log != nil {
-		log(id, a)
-	}
 }

@@ -2,20 +2,20 @@ package rules
 
 import (
 	"hash/maphash"
-	"net/netip"
 	"sync"
 	"time"
 )
 
-// The limiter's size: with 64 shards of at most 4,096 keys it holds 262,144
-// visitors at about 80 bytes each, however many keys a flood brings.
+// The limiter's size: 64 shards of at most 4,096 counters hold 262,144 keys in
+// some 15 MB, however many keys a flood brings. Counters hold no pointers, so they
+// cost the garbage collector nothing.
 const (
 	limiterShards = 64
 	shardKeys     = 4096
 )
 
-// Limiter counts requests per rule and visitor in bounded memory. It is safe
-// for concurrent use.
+// Limiter counts requests per rule and characteristics in bounded memory. It is
+// safe for concurrent use.
 type Limiter struct {
 	seed   maphash.Seed
 	shards [limiterShards]limiterShard
@@ -23,83 +23,80 @@ type Limiter struct {
 
 type limiterShard struct {
 	mu   sync.Mutex
-	keys map[limitKey]*window // guarded by mu
+	keys map[uint64]window // guarded by mu
 }
 
-type limitKey struct {
-	rule string
-	addr netip.Prefix
-}
-
-// window is one visitor's count under one rule.
+// window is one key's count under one rule. Times are UNIX nanoseconds.
 type window struct {
-	started      time.Time
-	count        int
-	blockedUntil time.Time
+	started int64
+	blocked int64 // until; 0 = not
+	count   int64
 }
 
 // NewLimiter returns an empty limiter.
 func NewLimiter() *Limiter {
 	l := &Limiter{seed: maphash.MakeSeed()}
 	for i := range l.shards {
-		l.shards[i].keys = map[limitKey]*window{}
+		l.shards[i].keys = map[uint64]window{}
 	}
 	return l
 }
 
-// Count counts one request of a visitor under a rule; over tells that the limit
-// is exceeded, and wait for how long. IPv6 visitors are counted by /64, for one
-// site has at least that many addresses.
-func (l *Limiter) Count(rule *RateLimit, addr netip.Addr, now time.Time) (wait time.Duration, over bool) {
-	bits := 32
-	if addr = addr.Unmap(); addr.Is6() {
-		bits = 64
-	}
-	prefix, err := addr.Prefix(bits)
-	if err != nil {
-		return 0, false
-	}
-	key := limitKey{rule.ID, prefix}
-	s := &l.shards[maphash.Comparable(l.seed, key)%limiterShards]
+// count adds a request's cost to a key of a rule, 0 to look only; over tells that
+// the limit is exceeded, and wait for how long.
+func (l *Limiter) count(rule *RateLimit, key uint64, cost int, now time.Time) (wait time.Duration, over bool) {
+	s := &l.shards[key%limiterShards]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	w := s.keys[key]
-	if w == nil {
-		if len(s.keys) >= shardKeys {
-			s.evictLocked(now)
+	w, held := s.keys[key]
+	at := now.UnixNano()
+	if !held {
+		if cost == 0 {
+			return 0, false
 		}
-		w = &window{started: now}
-		s.keys[key] = w
+		if len(s.keys) >= shardKeys {
+			s.evictLocked(at)
+		}
+		w.started = at
 	}
-	if now.Before(w.blockedUntil) {
-		return w.blockedUntil.Sub(now), true
+	if at < w.blocked {
+		return time.Duration(w.blocked - at), true
 	}
-	if now.Sub(w.started) >= rule.Period {
-		w.started, w.count = now, 0
+	if at-w.started >= int64(rule.Period) {
+		w.started, w.count = at, 0
 	}
-	w.count++
-	if w.count <= rule.Requests {
+	w.count += int64(cost)
+	wait, over = w.judge(rule, at)
+	s.keys[key] = w
+	return wait, over
+}
+
+// judge tells whether the limit is exceeded, and begins the mitigation when it is.
+// A request that is counted afterwards is let through by the one that exceeds: the
+// next one finds the count above the limit.
+func (w *window) judge(rule *RateLimit, at int64) (time.Duration, bool) {
+	if w.count <= int64(rule.Requests) {
 		return 0, false
 	}
 	if rule.Mitigation == 0 {
-		return w.started.Add(rule.Period).Sub(now), true
+		return time.Duration(w.started + int64(rule.Period) - at), true
 	}
 	// A new count begins when the mitigation ends.
-	w.blockedUntil = now.Add(rule.Mitigation)
-	w.started, w.count = w.blockedUntil, 0
+	w.blocked = at + int64(rule.Mitigation)
+	w.started, w.count = w.blocked, 0
 	return rule.Mitigation, true
 }
 
 // evictLocked makes room: of a few keys in the map's random order it drops the
 // one least worth keeping, so that a flood of keys costs no scan and cannot
 // push out visitors that are being blocked.
-func (s *limiterShard) evictLocked(now time.Time) {
+func (s *limiterShard) evictLocked(at int64) {
 	const look = 8
-	var worst limitKey
-	var worstWindow *window
+	var worst uint64
+	var worstWindow window
 	n := 0
 	for k, w := range s.keys {
-		if worstWindow == nil || w.cheaper(worstWindow, now) {
+		if n == 0 || w.cheaper(&worstWindow, at) {
 			worst, worstWindow = k, w
 		}
 		if n++; n == look {
@@ -109,15 +106,15 @@ func (s *limiterShard) evictLocked(now time.Time) {
 	delete(s.keys, worst)
 }
 
-func (w *window) cheaper(o *window, now time.Time) bool {
-	a, b := now.Before(w.blockedUntil), now.Before(o.blockedUntil)
+func (w *window) cheaper(o *window, at int64) bool {
+	a, b := at < w.blocked, at < o.blocked
 	if a != b {
 		return !a
 	}
 	return w.count < o.count
 }
 
-// Len is the number of visitors being counted.
+// Len is the number of keys being counted.
 func (l *Limiter) Len() int {
 	n := 0
 	for i := range l.shards {

@@ -6,9 +6,6 @@ import (
 	"regexp"
 )
 
-// predicate is a compiled condition.
-type predicate func(*Request) bool
-
 // op is a comparison operator.
 type op uint8
 
@@ -65,20 +62,20 @@ func firstWord(s string) string {
 	return string(w)
 }
 
-func compareInt(o op, l func(*Request) int64, v int64) predicate {
+func compareInt(o op, l func(*Request) (int64, bool), v int64) predicate {
 	switch o {
 	case opEq:
-		return func(r *Request) bool { return l(r) == v }
+		return func(r *Request) bool { x, ok := l(r); return ok && x == v }
 	case opNe:
-		return func(r *Request) bool { return l(r) != v }
+		return func(r *Request) bool { x, ok := l(r); return ok && x != v }
 	case opLt:
-		return func(r *Request) bool { return l(r) < v }
+		return func(r *Request) bool { x, ok := l(r); return ok && x < v }
 	case opLe:
-		return func(r *Request) bool { return l(r) <= v }
+		return func(r *Request) bool { x, ok := l(r); return ok && x <= v }
 	case opGt:
-		return func(r *Request) bool { return l(r) > v }
+		return func(r *Request) bool { x, ok := l(r); return ok && x > v }
 	default:
-		return func(r *Request) bool { return l(r) >= v }
+		return func(r *Request) bool { x, ok := l(r); return ok && x >= v }
 	}
 }
 
@@ -86,26 +83,26 @@ func compareString(o op, l func(*Request) []byte, s string) predicate {
 	v := []byte(s)
 	switch o {
 	case opEq:
-		return func(r *Request) bool { return string(l(r)) == s }
+		return func(r *Request) bool { x := l(r); return x != nil && string(x) == s }
 	case opNe:
-		return func(r *Request) bool { return string(l(r)) != s }
+		return func(r *Request) bool { x := l(r); return x != nil && string(x) != s }
 	case opLt:
-		return func(r *Request) bool { return bytes.Compare(l(r), v) < 0 }
+		return func(r *Request) bool { x := l(r); return x != nil && bytes.Compare(x, v) < 0 }
 	case opLe:
-		return func(r *Request) bool { return bytes.Compare(l(r), v) <= 0 }
+		return func(r *Request) bool { x := l(r); return x != nil && bytes.Compare(x, v) <= 0 }
 	case opGt:
-		return func(r *Request) bool { return bytes.Compare(l(r), v) > 0 }
+		return func(r *Request) bool { x := l(r); return x != nil && bytes.Compare(x, v) > 0 }
 	case opGe:
-		return func(r *Request) bool { return bytes.Compare(l(r), v) >= 0 }
+		return func(r *Request) bool { x := l(r); return x != nil && bytes.Compare(x, v) >= 0 }
 	default:
-		return func(r *Request) bool { return bytes.Contains(l(r), v) }
+		return func(r *Request) bool { x := l(r); return x != nil && bytes.Contains(x, v) }
 	}
 }
 
 func matchString(l func(*Request) []byte, re *regexp.Regexp) predicate {
-	return func(r *Request) bool { return re.Match(l(r)) }
+	return func(r *Request) bool { x := l(r); return x != nil && re.Match(x) }
 }
 
 func compareIP(negate bool, l func(*Request) netip.Addr, set ipSet) predicate {
-	return func(r *Request) bool { return set.contains(l(r)) != negate }
+	return func(r *Request) bool { x := l(r); return x.IsValid() && set.contains(x) != negate }
 }

@@ -2,57 +2,31 @@ package rules
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 )
-
-// Bounds of an expression. Cloudflare takes at most 4,096 characters; nesting
-// is bounded so that a hostile expression cannot exhaust the stack.
-const (
-	maxExpression = 4096
-	maxDepth      = 64
-)
-
-// Expression is a compiled condition.
-type Expression struct {
-	src   string
-	match predicate
-}
-
-// String is the expression as it was written.
-func (e Expression) String() string { return e.src }
-
-// Match tells whether the condition holds for r. The zero Expression never matches.
-func (e Expression) Match(r *Request) bool { return e.match != nil && e.match(r) }
-
-// Compile parses, checks and compiles an expression. Its error is a *SyntaxError.
-func Compile(src string) (Expression, error) {
-	if len(src) > maxExpression {
-		return Expression{}, errorAt(src, maxExpression, fmt.Sprintf("the expression has %d bytes; at most %d are allowed", len(src), maxExpression))
-	}
-	p := &parser{scanner: scanner{src: src}}
-	if p.done() {
-		return Expression{}, errorAt(src, 0, "the expression is empty", `a condition such as ip.src in {192.0.2.0/24}`)
-	}
-	m, err := p.or()
-	if err != nil {
-		return Expression{}, err
-	}
-	if !p.done() {
-		return Expression{}, p.fail("unexpected "+p.next(), "and", "or", "xor", "the end")
-	}
-	return Expression{src, m}, nil
-}
 
 type parser struct {
 	scanner
-	depth int
+	options Options
+	depth   int
+	inside  int  // any() and all() around the current place
+	rewrite bool // functions of rewrites are allowed
+	once    bool // a function that may stand once only has been used
 }
 
 func (p *parser) fail(msg string, want ...string) *SyntaxError {
 	p.space()
 	return errorAt(p.src, p.pos, msg, want...)
 }
+
+// deeper bounds nesting; shallower undoes it.
+func (p *parser) deeper() *SyntaxError {
+	if p.depth++; p.depth > maxDepth {
+		return p.fail(fmt.Sprintf("nested more than %d deep", maxDepth))
+	}
+	return nil
+}
+
+func (p *parser) shallower() { p.depth-- }
 
 // next describes what stands at the current place, for an error.
 func (p *parser) next() string {
@@ -70,86 +44,88 @@ func (p *parser) next() string {
 
 // The precedence, weakest first: or, xor, and, not.
 
-func (p *parser) or() (predicate, *SyntaxError) {
-	return p.chain(p.xor, func(l, r predicate) predicate {
-		return func(q *Request) bool { return l(q) || r(q) }
-	}, "or", "||")
-}
+func (p *parser) or() (*node, *SyntaxError) { return p.chain(p.xor, logicOr, "or", "||") }
 
-func (p *parser) xor() (predicate, *SyntaxError) {
-	return p.chain(p.and, func(l, r predicate) predicate {
-		return func(q *Request) bool { return l(q) != r(q) }
-	}, "xor", "^^")
-}
+func (p *parser) xor() (*node, *SyntaxError) { return p.chain(p.and, logicXor, "xor", "^^") }
 
-func (p *parser) and() (predicate, *SyntaxError) {
-	return p.chain(p.not, func(l, r predicate) predicate {
-		return func(q *Request) bool { return l(q) && r(q) }
-	}, "and", "&&")
-}
+func (p *parser) and() (*node, *SyntaxError) { return p.chain(p.not, logicAnd, "and", "&&") }
 
-func (p *parser) chain(sub func() (predicate, *SyntaxError), join func(l, r predicate) predicate, word, symbol string) (predicate, *SyntaxError) {
-	l, err := sub()
+func (p *parser) chain(sub func() (*node, *SyntaxError), l logic, word, symbol string) (*node, *SyntaxError) {
+	out, err := sub()
 	if err != nil {
 		return nil, err
 	}
 	for p.takeWord(word) || p.take(symbol) {
+		p.space()
+		at := p.pos
 		r, err := sub()
 		if err != nil {
 			return nil, err
 		}
-		l = join(l, r)
+		if out, err = p.join(l, out, r, at); err != nil {
+			return nil, err
+		}
 	}
-	return l, nil
+	return out, nil
 }
 
-func (p *parser) not() (predicate, *SyntaxError) {
-	if p.depth++; p.depth > maxDepth {
-		return nil, p.fail(fmt.Sprintf("nested more than %d deep", maxDepth))
+// join makes one condition of two. Both must hold of the request, or both of the
+// elements of one array.
+func (p *parser) join(l logic, a, b *node, at int) (*node, *SyntaxError) {
+	switch {
+	case a.over == nil && b.over == nil:
+	case a.over == nil || b.over == nil:
+		return nil, errorAt(p.src, at, "a condition on the elements of an array cannot be joined with one on the request inside any() or all()", "the join outside of any() or all()")
+	case a.over.text != b.over.text:
+		return nil, errorAt(p.src, at, fmt.Sprintf("[*] goes through %s here and through %s before", b.over.text, a.over.text), "the same array")
 	}
-	defer func() { p.depth-- }()
+	return &node{logic: l, l: a, r: b, over: a.over}, nil
+}
+
+func (p *parser) not() (*node, *SyntaxError) {
+	if err := p.deeper(); err != nil {
+		return nil, err
+	}
+	defer p.shallower()
 	if p.takeWord("not") || p.take("!") {
-		m, err := p.not()
+		n, err := p.not()
 		if err != nil {
 			return nil, err
 		}
-		return func(r *Request) bool { return !m(r) }, nil
+		return &node{logic: logicNot, l: n, over: n.over}, nil
 	}
 	if p.take("(") {
-		m, err := p.or()
+		n, err := p.or()
 		if err != nil {
 			return nil, err
 		}
 		if !p.take(")") {
 			return nil, p.fail("unexpected "+p.next(), ")", "and", "or", "xor")
 		}
-		return m, nil
+		return n, nil
 	}
 	return p.comparison()
 }
 
-func (p *parser) comparison() (predicate, *SyntaxError) {
+func (p *parser) comparison() (*node, *SyntaxError) {
 	if p.takeWord("true") {
-		return func(*Request) bool { return true }, nil
+		return &node{test: func(*Request) bool { return true }}, nil
 	}
 	if p.takeWord("false") {
-		return func(*Request) bool { return false }, nil
+		return &node{test: func(*Request) bool { return false }}, nil
 	}
+	p.space()
 	start := p.pos
-	l, name, err := p.operand()
+	l, err := p.operand()
 	if err != nil {
 		return nil, err
 	}
 	spelling := p.peekOperator()
 	if spelling == "" {
-		if l.kind == kindBool {
-			return l.b, nil
-		}
-		if w := p.peekWord(); w != "" && w != "and" && w != "or" && w != "xor" {
-			return nil, p.fail(fmt.Sprintf("%q is no operator", w), applies[l.kind]...)
-		}
-		p.space()
-		return nil, errorAt(p.src, max(start, p.pos), fmt.Sprintf("%s is a %s and needs a comparison", name, l.kind), applies[l.kind]...)
+		return p.alone(l, start)
+	}
+	if err := p.single(l, start); err != nil {
+		return nil, err
 	}
 	at := p.pos
 	o := operators[spelling]
@@ -158,71 +134,42 @@ func (p *parser) comparison() (predicate, *SyntaxError) {
 		return nil, p.fail(`"strict" must be followed by "wildcard"`, "wildcard")
 	}
 	if !allowed(l.kind, o) {
-		return nil, errorAt(p.src, at, fmt.Sprintf("%q does not apply to %s, a %s", spelling, name, l.kind), applies[l.kind]...)
+		return nil, errorAt(p.src, at, fmt.Sprintf("%q does not apply to %s, a %s", spelling, l.name, l.kind), applies[l.kind]...)
 	}
-	return p.right(l, o)
+	test, err := p.right(&l, o)
+	if err != nil {
+		return nil, err
+	}
+	return &node{test: test, needs: l.needs, over: l.over}, nil
 }
 
-// operand reads a field or a function call.
-func (p *parser) operand() (operand, string, *SyntaxError) {
-	name := p.peekWord()
-	at := p.pos
-	if name == "" {
-		return operand{}, "", p.fail("unexpected "+p.next(), "a field", "a function", "not", "(")
+// alone is an operand without a comparison: a boolean, or a mistake.
+func (p *parser) alone(l operand, start int) (*node, *SyntaxError) {
+	if l.kind == kindBool && l.form == formOne && (l.over == nil || p.inside > 0) {
+		return &node{test: l.b, needs: l.needs, over: l.over}, nil
 	}
-	p.pos += len(name)
-	if p.take("(") {
-		o, err := p.call(name, at)
-		return o, name + "()", err
+	if err := p.single(l, start); err != nil {
+		return nil, err
 	}
-	f, ok := fields[name]
-	if !ok {
-		return operand{}, "", errorAt(p.src, at, fmt.Sprintf("unknown field %q", name), nearest(name, fields)...)
+	if w := p.peekWord(); w != "" && w != "and" && w != "or" && w != "xor" {
+		return nil, p.fail(fmt.Sprintf("%q is no operator", w), applies[l.kind]...)
 	}
-	return f, name, nil
-}
-
-func (p *parser) call(name string, at int) (operand, *SyntaxError) {
-	fn, ok := functions[name]
-	if !ok {
-		return operand{}, errorAt(p.src, at, fmt.Sprintf("unknown function %q", name), slices.Sorted(maps.Keys(functions))...)
-	}
-	if p.depth++; p.depth > maxDepth {
-		return operand{}, p.fail(fmt.Sprintf("nested more than %d deep", maxDepth))
-	}
-	defer func() { p.depth-- }()
-	var args []operand
-	for i, want := range fn.args {
-		if i > 0 && !p.take(",") {
-			return operand{}, p.fail(fmt.Sprintf("%s takes %d arguments", name, len(fn.args)), ",")
-		}
-		p.space()
-		argAt := p.pos
-		a, err := p.argument()
-		if err != nil {
-			return operand{}, err
-		}
-		if a.kind != want {
-			return operand{}, errorAt(p.src, argAt, fmt.Sprintf("argument %d of %s is a %s", i+1, name, a.kind), "a "+want.String())
-		}
-		args = append(args, a)
-	}
-	if !p.take(")") {
-		return operand{}, p.fail(fmt.Sprintf("unexpected %s in the arguments of %s", p.next(), name), ")")
-	}
-	return fn.build(args), nil
-}
-
-func (p *parser) argument() (operand, *SyntaxError) {
 	p.space()
-	if p.pos < len(p.src) && p.src[p.pos] == '"' {
-		s, err := p.str()
-		if err != nil {
-			return operand{}, err
-		}
-		b := []byte(s)
-		return stringField(func(*Request) []byte { return b }), nil
+	return nil, errorAt(p.src, max(start, p.pos), fmt.Sprintf("%s is a %s and needs a comparison", l.name, l.kind), applies[l.kind]...)
+}
+
+// single refuses an operand that is not one value, or not one per element within
+// any() or all().
+func (p *parser) single(l operand, at int) *SyntaxError {
+	switch {
+	case l.form == formMap:
+		return errorAt(p.src, at, fmt.Sprintf("%s is a map", l.name), l.name+`["key"]`)
+	case l.form == formArray:
+		return errorAt(p.src, at, fmt.Sprintf("%s is an array", l.name), l.name+"[0]", "any("+l.name+"[*] …)")
+	case l.over != nil && !l.unpacked:
+		return errorAt(p.src, at, fmt.Sprintf("%s is an array of %ss", l.name, l.kind), "[*] behind it")
+	case l.over != nil && p.inside == 0:
+		return errorAt(p.src, at, "[*] gives a value per element and needs a function around the comparison", "any(…)", "all(…)")
 	}
-	o, _, err := p.operand()
-	return o, err
+	return nil
 }

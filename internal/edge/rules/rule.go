@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
-	"time"
 )
 
 // Action is what a rule does when its expression matches.
@@ -13,20 +12,51 @@ type Action string
 
 // The actions that the edge knows, under Cloudflare's names.
 const (
-	Block Action = "block" // answer the visitor, never ask the origin
-	Log   Action = "log"   // record the match, go on
-	Route Action = "route" // change where the request is sent
-	Skip  Action = "skip"  // leave out what comes after: the rest of the custom rules, or phases
+	Allow            Action = "whitelist"         // of an IP access rule: leave all security out
+	Block            Action = "block"             // answer the visitor, never ask the origin
+	Challenge        Action = "challenge"         // the visitor's program has to work before it passes
+	JSChallenge      Action = "js_challenge"      // the same
+	ManagedChallenge Action = "managed_challenge" // the same
+	Log              Action = "log"               // record the match, go on
+	Redirect         Action = "redirect"          // send the visitor elsewhere
+	Rewrite          Action = "rewrite"           // change the URL or the header
+	Route            Action = "route"             // change where the request is sent
+	ServeError       Action = "serve_error"       // answer an error with a text of one's own
+	Skip             Action = "skip"              // leave out what comes after: the rest of the custom rules, phases, products
 )
+
+// actions lists every action, for reading.
+var actions = []Action{Allow, Block, Challenge, JSChallenge, ManagedChallenge, Log, Redirect, Rewrite, Route, ServeError, Skip}
 
 // ParseAction reads an action's name.
 func ParseAction(s string) (Action, error) {
-	switch a := Action(s); a {
-	case Block, Log, Route, Skip:
-		return a, nil
+	names := make([]string, len(actions))
+	for i, a := range actions {
+		if string(a) == s {
+			return a, nil
+		}
+		names[i] = string(a)
 	}
-	return "", fmt.Errorf("action %q: allowed are block, log, route, skip", s)
+	return "", fmt.Errorf("action %q: allowed are %s", s, strings.Join(names, ", "))
 }
+
+// Challenges tells an action that a visitor passes by solving a challenge.
+func (a Action) Challenges() bool {
+	return a == Challenge || a == JSChallenge || a == ManagedChallenge
+}
+
+// Source is the feature that a decision came from, under the names of
+// Cloudflare's security events.
+type Source string
+
+// The sources.
+const (
+	FromAccess    Source = "ipAccess"
+	FromCustom    Source = "firewallCustom"
+	FromRateLimit Source = "ratelimit"
+	FromAgent     Source = "uaBlock"
+	FromHotlink   Source = "hot"
+)
 
 // Response is a block's own answer. A zero field means the default.
 type Response struct {
@@ -35,39 +65,45 @@ type Response struct {
 	Body        string
 }
 
-// Rule is one custom rule.
-type Rule struct {
+// Head is what all rules have.
+type Head struct {
 	ID          string // 32 hex digits, stable
 	Description string
 	Expression  Expression
 	Action      Action
 	Enabled     bool
-	Response    *Response // of a block; nil = the edge's own page
-	// SkipRateLimits makes a skip leave out the rate limits too; without it a skip
-	// leaves out the rest of the custom rules.
-	SkipRateLimits, SkipCustom bool
 }
 
-// RateLimit is one rate-limiting rule: more than Requests matching requests of
-// one visitor address within Period are answered by Action for Mitigation.
-type RateLimit struct {
-	ID          string
-	Description string
-	Expression  Expression
-	Action      Action // Block or Log
-	Enabled     bool
-	Requests    int
-	Period      time.Duration
-	Mitigation  time.Duration // 0 = throttle: only what exceeds the limit
-	Response    *Response     // nil = the edge's own page, 429
+// holds tells whether the rule is on and matches.
+func (h *Head) holds(r *Request) bool { return h.Enabled && h.Expression.Match(r) }
+
+// Rule is one custom rule.
+type Rule struct {
+	Head
+	Response *Response // of a block; nil = the edge's own page
+	// Skipped is what a skip leaves out.
+	Skipped
+	Silent bool // a skip that is not recorded
+}
+
+// Skipped is what a skip leaves out (custom rules, skip options).
+type Skipped struct {
+	Custom     bool // the rest of the custom rules
+	RateLimits bool // phase http_ratelimit
+	Agents     bool // product uaBlock
+	Hotlinks   bool // product hot
+}
+
+func (s *Skipped) add(o Skipped) {
+	s.Custom = s.Custom || o.Custom
+	s.RateLimits = s.RateLimits || o.RateLimits
+	s.Agents = s.Agents || o.Agents
+	s.Hotlinks = s.Hotlinks || o.Hotlinks
 }
 
 // OriginRule changes where matching requests are sent. Zero fields change nothing.
 type OriginRule struct {
-	ID          string
-	Description string
-	Expression  Expression
-	Enabled     bool
+	Head
 	Routing
 }
 
@@ -79,12 +115,69 @@ type Routing struct {
 	Port       uint16
 }
 
-// Set is a zone's rules in the order in which they run: origin rules, custom
-// rules, rate limits.
+// RedirectRule answers with a redirect.
+type RedirectRule struct {
+	Head
+	Target        Value // absolute URL, or a path
+	Status        int   // 301, 302, 303, 307, 308
+	PreserveQuery bool
+}
+
+// RewriteRule changes path or query before anything else looks at them.
+type RewriteRule struct {
+	Head
+	Path, Query *Value // nil = as it is
+}
+
+// HeaderRule changes fields of a request's or response's header.
+type HeaderRule struct {
+	Head
+	Changes []HeaderChange
+}
+
+// HeaderChange is a change of one field.
+type HeaderChange struct {
+	Name  string
+	Do    Operation
+	Value Value // of set and add
+}
+
+// Operation is what happens to a field of a header.
+type Operation string
+
+// The operations (transform rules).
+const (
+	SetField    Operation = "set"    // in place of all fields of that name
+	AddField    Operation = "add"    // beside those that are there; responses only
+	RemoveField Operation = "remove" // all fields of that name
+)
+
+// ErrorRule answers errors with a text of one's own.
+type ErrorRule struct {
+	Head
+	Response Response // status 0 = the error's own
+}
+
+// Set is a zone's rules in the order in which they run.
 type Set struct {
-	Origin     []OriginRule
-	Custom     []Rule
-	RateLimits []RateLimit
+	Redirects       []RedirectRule // http_request_dynamic_redirect
+	Rewrites        []RewriteRule  // http_request_transform
+	Origin          []OriginRule   // http_request_origin
+	Access          []AccessRule   // IP access rules
+	Custom          []Rule         // http_request_firewall_custom
+	Agents          []AgentRule    // user agent blocking
+	Hotlink         *Hotlink       // hotlink protection; nil = off
+	RateLimits      []RateLimit    // http_ratelimit
+	RequestHeaders  []HeaderRule   // http_request_late_transform
+	Errors          []ErrorRule    // http_custom_errors
+	ResponseHeaders []HeaderRule   // http_response_headers_transform
+}
+
+// Empty tells that no rule looks at requests or responses.
+func (s *Set) Empty() bool {
+	return len(s.Redirects) == 0 && len(s.Rewrites) == 0 && len(s.Origin) == 0 && len(s.Access) == 0 &&
+		len(s.Custom) == 0 && len(s.Agents) == 0 && s.Hotlink == nil && len(s.RateLimits) == 0 &&
+		len(s.RequestHeaders) == 0 && len(s.Errors) == 0 && len(s.ResponseHeaders) == 0
 }
 
 // ID derives a rule's stable id from where it stands and what it says.

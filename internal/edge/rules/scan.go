@@ -103,6 +103,47 @@ func (s *scanner) literal() string {
 	return lit
 }
 
+// atString tells whether a string literal comes next.
+func (s *scanner) atString() bool {
+	s.space()
+	rest := s.src[s.pos:]
+	return strings.HasPrefix(rest, `"`) || strings.HasPrefix(rest, `r"`) || strings.HasPrefix(rest, "r#")
+}
+
+// regexpStr consumes a regular expression: raw, or in double quotes, where only the
+// quote itself is escaped for the string and everything else for the expression.
+func (s *scanner) regexpStr() (string, *SyntaxError) {
+	s.space()
+	if s.pos < len(s.src) && s.src[s.pos] == 'r' {
+		return s.rawString()
+	}
+	start := s.pos
+	if !s.take(`"`) {
+		return "", errorAt(s.src, s.pos, "a regular expression was expected", `a string in double quotes`)
+	}
+	var out []byte
+	for s.pos < len(s.src) {
+		c := s.src[s.pos]
+		s.pos++
+		switch {
+		case c == '"':
+			return string(out), nil
+		case c == '\\' && s.pos < len(s.src):
+			if s.src[s.pos] != '"' {
+				out = append(out, c)
+			}
+			out = append(out, s.src[s.pos])
+			s.pos++
+		default:
+			out = append(out, c)
+		}
+	}
+	return "", errorAt(s.src, start, "this string has no end", `"`)
+}
+
+// maxHashes of a raw string's delimiters (rules-language values).
+const maxHashes = 255
+
 // str consumes a string literal: "…" with \" \\ \xHH and \OOO, or raw r"…",
 // r#"…"#.
 func (s *scanner) str() (string, *SyntaxError) {
@@ -163,7 +204,7 @@ func (s *scanner) rawString() (string, *SyntaxError) {
 		hashes++
 		s.pos++
 	}
-	if !strings.HasPrefix(s.src[s.pos:], `"`) {
+	if hashes > maxHashes || !strings.HasPrefix(s.src[s.pos:], `"`) {
 		s.pos = start
 		return "", errorAt(s.src, start, "a string was expected", `a string in double quotes`)
 	}

@@ -2,17 +2,15 @@ package rules
 
 import (
 	"fmt"
-	"maps"
 	"net/netip"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 )
 
 // right reads the right-hand side that fits the operand's kind and builds the
 // comparison.
-func (p *parser) right(l operand, o op) (predicate, *SyntaxError) {
+func (p *parser) right(l *operand, o op) (predicate, *SyntaxError) {
 	if o == opIn {
 		return p.membership(l)
 	}
@@ -35,16 +33,20 @@ func (p *parser) right(l operand, o op) (predicate, *SyntaxError) {
 			return nil, p.fail("unexpected "+p.next(), "true", "false")
 		}
 		p.pos += len(want)
-		v := (want == "true") == (o == opEq)
-		return func(r *Request) bool { return l.b(r) == v }, nil
+		v, b := (want == "true") == (o == opEq), l.b
+		return func(r *Request) bool { return b(r) == v }, nil
 	}
 	return p.stringRight(l, o)
 }
 
-func (p *parser) stringRight(l operand, o op) (predicate, *SyntaxError) {
+func (p *parser) stringRight(l *operand, o op) (predicate, *SyntaxError) {
 	p.space()
 	at := p.pos
-	s, serr := p.str()
+	read := p.str
+	if o == opMatches {
+		read = p.regexpStr
+	}
+	s, serr := read()
 	if serr != nil {
 		return nil, serr
 	}
@@ -60,15 +62,19 @@ func (p *parser) stringRight(l operand, o op) (predicate, *SyntaxError) {
 		if err != nil {
 			return nil, errorAt(p.src, at, err.Error())
 		}
-		return func(r *Request) bool { return w.match(l.s(r)) }, nil
+		left := l.s
+		return func(r *Request) bool { v := left(r); return v != nil && w.match(v) }, nil
 	}
 	return compareString(o, l.s, s), nil
 }
 
-// membership reads "{…}": values separated by white space, no commas.
-func (p *parser) membership(l operand) (predicate, *SyntaxError) {
+// membership reads "{…}", values separated by white space, or the name of a list.
+func (p *parser) membership(l *operand) (predicate, *SyntaxError) {
+	if p.take("$") {
+		return p.named(l)
+	}
 	if !p.take("{") {
-		return nil, p.fail("unexpected "+p.next(), "{")
+		return nil, p.fail("unexpected "+p.next(), "{", "$ and a list's name")
 	}
 	var ips []ipRange
 	var ints intSet
@@ -108,14 +114,46 @@ func (p *parser) membership(l operand) (predicate, *SyntaxError) {
 	return in(l, newIPSet(ips), ints, strs), nil
 }
 
-func in(l operand, ips ipSet, ints intSet, strs map[string]struct{}) predicate {
+func in(l *operand, ips ipSet, ints intSet, strs map[string]struct{}) predicate {
 	switch l.kind {
 	case kindIP:
 		return compareIP(false, l.ip, ips)
 	case kindInt:
-		return func(r *Request) bool { return ints.contains(l.i(r)) }
+		f := l.i
+		return func(r *Request) bool { v, ok := f(r); return ok && ints.contains(v) }
 	}
-	return func(r *Request) bool { _, ok := strs[string(l.s(r))]; return ok }
+	f := l.s
+	return func(r *Request) bool {
+		v := f(r)
+		if v == nil {
+			return false
+		}
+		_, ok := strs[string(v)]
+		return ok
+	}
+}
+
+// named reads a list's name.
+func (p *parser) named(l *operand) (predicate, *SyntaxError) {
+	at := p.pos
+	for p.pos < len(p.src) && (wordByte(p.src[p.pos], false)) {
+		p.pos++
+	}
+	name := p.src[at:p.pos]
+	list := p.options.Lists[name]
+	if list == nil {
+		var have []string
+		for n := range p.options.Lists {
+			have = append(have, "$"+n)
+		}
+		return nil, errorAt(p.src, at, fmt.Sprintf("there is no list named %q", name), have...)
+	}
+	l.needs = append(l.needs[:len(l.needs):len(l.needs)], "$"+name)
+	test := list.test(l)
+	if test == nil {
+		return nil, errorAt(p.src, at, fmt.Sprintf("the list %s holds %s, and %s is a %s", name, list.kind, l.name, l.kind))
+	}
+	return test, nil
 }
 
 // ipItem reads an address, a prefix or a range "a..b".
@@ -182,21 +220,3 @@ func (p *parser) intItem() ([2]int64, *SyntaxError) {
 	}
 	return [2]int64{a, b}, nil
 }
-
-// nearest lists the names that share most with a wrong one, all of them when
-// none does.
-func nearest(name string, known map[string]operand) []string {
-	all := slices.Sorted(maps.Keys(known))
-	var near []string
-	for _, k := range all {
-		if strings.Contains(k, name) || strings.Contains(name, k) || lastPart(k) == lastPart(name) {
-			near = append(near, k)
-		}
-	}
-	if len(near) > 0 {
-		return near
-	}
-	return all
-}
-
-func lastPart(s string) string { return s[strings.LastIndexByte(s, '.')+1:] }

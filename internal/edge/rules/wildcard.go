@@ -87,3 +87,23 @@ func (w wildcard) index(v, lit []byte) int {
 	}
 	return -1
 }
+
+// groups gives what each star stands for, the shortest that fits; nil when v does
+// not match.
+func (w wildcard) groups(v []byte) [][]byte {
+	if !w.match(v) {
+		return nil
+	}
+	out := make([][]byte, 0, len(w.parts))
+	first, last := w.parts[0], w.parts[len(w.parts)-1]
+	if len(w.parts) == 1 {
+		return out
+	}
+	v = v[len(first) : len(v)-len(last)]
+	for _, p := range w.parts[1 : len(w.parts)-1] {
+		i := w.index(v, p)
+		out = append(out, v[:i])
+		v = v[i+len(p):]
+	}
+	return append(out, v)
+}

@@ -140,10 +140,23 @@ func (o *observer) evaluate(expression string) (fact.Tri, []string) {
 	if err != nil {
 		return fact.Unknown, []string{escape.Line("not evaluated: "+err.Error(), 200)}
 	}
-	if !o.Client.IsValid() && strings.Contains(expression, "ip.src") {
-		return fact.Unknown, []string{"ip.src"}
+	return e.Decide(o.request(), o.knows)
+}
+
+// knows tells which fields of the failing request are given; all else a visitor's
+// request could have otherwise.
+func (o *observer) knows(field string) bool {
+	switch strings.TrimPrefix(field, "raw.") {
+	case "ip.src":
+		return o.Client.IsValid()
+	case "http.user_agent":
+		return o.Agent != ""
+	case "http.host", "http.request.method", "ssl", "cf.edge.server_port", "http.request.full_uri",
+		"http.request.uri", "http.request.uri.path", "http.request.uri.path.extension", "http.request.uri.query",
+		"http.request.uri.args", "http.request.uri.args.names", "http.request.uri.args.values":
+		return true
 	}
-	return fact.TriOf(e.Match(o.request())), nil
+	return false
 }
 
 // request is the failing request as rules see it.
@@ -160,9 +173,10 @@ func (o *observer) request() *rules.Request {
 			port = 443
 		}
 	}
+	uri := rules.URI{Path: []byte(path), Query: []byte(query), Target: []byte(o.target())}
 	return &rules.Request{
-		IP: o.Client, Host: []byte(o.Host), Method: []byte(method), Path: []byte(path), Query: []byte(query),
-		Target: []byte(o.target()), HTTPS: o.HTTPS, Version: []byte("HTTP/1.1"), Port: port, Headers: agent(o.Agent),
+		IP: o.Client, Host: []byte(o.Host), Method: []byte(method), URI: uri, Raw: uri,
+		HTTPS: o.HTTPS, Version: []byte("HTTP/1.1"), Port: port, Headers: agent(o.Agent),
 	}
 }
 
@@ -175,6 +189,17 @@ func (o *observer) target() string {
 
 // agent is a request's header with a User-Agent alone.
 type agent string
+
+// Len is the number of fields.
+func (a agent) Len() int {
+	if a == "" {
+		return 0
+	}
+	return 1
+}
+
+// At gives the User-Agent.
+func (a agent) At(int) (name, value []byte) { return []byte("User-Agent"), []byte(a) }
 
 // Get gives the User-Agent.
 func (a agent) Get(name string) []byte {
