@@ -206,7 +206,7 @@ func (v *View) limitVerdicts(id originward.CauseID, ls []limited, title string, 
 		}
 		c.Ask("Are visitors refused with this limit's answer?", fails, worst, originward.Likely)
 		c.Must("Does the limit count by the connecting address?", Yes("the limit at "+at(x.limit.Place)+" counts by "+firstOf(x.limit.Key, "the connecting address"), x.item.ID))
-		c.Ask("Did it refuse an address of the edge?", v.limitHits(), originward.Possible, originward.Likely)
+		c.Ask("Did it refuse an address of the edge?", v.limitHit(x), originward.Possible, originward.Likely)
 		c.Says(title, "The limit at "+at(x.limit.Place)+" ("+firstOf(x.limit.Rate, x.limit.Kind)+") counts by the connecting address, which is the edge's: strangers share one bucket.")
 		f := fix("Count by the visitor whom the CDN names, or exempt the CDN's ranges from the limit.",
 			edit(x.limit.Place, "key on the visitor's address (restored from CF-Connecting-IP), or exempt the CDN's ranges"),
@@ -255,7 +255,10 @@ func (v *View) packetThrottle() []Verdict {
 			c.Ask("Is the edge turned away at connect, at times?", fails, originward.Possible, originward.Likely)
 			c.Must("Does the packet filter limit connections per source?", Yes(ruleText(s)+" depends on how many connections a source makes", g.By...))
 			c.Apart("Does a source that makes few connections get through?", directReaches(l))
-			c.AtMost(originward.Likely, "the answer depends on a count at the moment of the failure")
+			// The answer depends on a count at the moment of the failure: that the
+			// rule acts has to be seen.
+			c.Ask("Has the rule turned packets away?", ruleCounts(s.Rule, g.By), originward.Likely, originward.Likely)
+			c.Ask("Does the edge get in at other times?", v.inAndOut(l), originward.Likely, originward.Likely)
 			c.Says("the packet filter limits connections per source, and an edge is one source to it", ruleText(s)+" counts an edge as one client.")
 			c.Fix(fix("Exempt the CDN's ranges from the limit.", takeAway(s.Rule)))
 			out = append(out, c.Done())

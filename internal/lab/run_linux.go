@@ -81,15 +81,8 @@ func (s *Stage) run(ctx context.Context, r *Result, wrong func(string, ...any)) 
 			return err
 		}
 	}
-	if w.Break != nil {
-		if err := w.Break(ctx, s); err != nil {
-			return fmt.Errorf("break: %w", err)
-		}
-	}
-	if w.Cold {
-		if err := s.restartEdge(ctx); err != nil {
-			return err
-		}
+	if err := s.Break(ctx); err != nil {
+		return err
 	}
 	s.visitors(ctx)
 	d, err := s.Diagnose(ctx, Look{Args: w.Args})
@@ -114,6 +107,20 @@ func (s *Stage) run(ctx context.Context, r *Result, wrong func(string, ...any)) 
 		return fmt.Errorf("cure: %w", err)
 	}
 	return s.mustBeHealthy(ctx, "after the cure", wrong)
+}
+
+// Break breaks the world.
+func (s *Stage) Break(ctx context.Context) error {
+	if s.World.Break == nil {
+		return nil
+	}
+	if err := s.World.Break(ctx, s); err != nil {
+		return fmt.Errorf("break: %w", err)
+	}
+	if s.World.Warm {
+		return nil
+	}
+	return s.restartEdge(ctx)
 }
 
 // visitors lets as many visitors come as the edge has addresses: nobody asks

@@ -108,9 +108,9 @@ func Keep(ctx context.Context, w *World, o Options, healthy bool, stands func(St
 		return err
 	}
 	defer func() { err = errors.Join(err, st.Down(), removeState(w.Name)) }()
-	if !healthy && w.Break != nil {
-		if err := w.Break(ctx, st); err != nil {
-			return fmt.Errorf("break: %w", err)
+	if !healthy {
+		if err := st.Break(ctx); err != nil {
+			return err
 		}
 	}
 	s := Standing{

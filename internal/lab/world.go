@@ -46,9 +46,10 @@ type World struct {
 	// machine's file system and processes, as a test bench's origin would.
 	Shared bool
 
-	// Cold worlds are broken for new connections only: the edge is restarted
-	// after Break, so that it holds none from before.
-	Cold bool
+	// Warm worlds are looked at through an edge that still holds connections
+	// and answers from before Break. All others begin with a new edge, which has
+	// to connect: what it answers does not depend on what it happened to keep.
+	Warm bool
 
 	// Slow worlds need minutes or much memory: they are left out of short runs.
 	Slow bool

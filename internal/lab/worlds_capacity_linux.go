@@ -46,7 +46,6 @@ func capacityWorlds() []*World {
 			w.Break = steps(keepAsking(4, "/slow"), logged("/var/log/php8.2-fpm.log", "max_children"))
 		}),
 		full.with(func(w *World) {
-			w.Cold = true
 			w.Name, w.Title, w.Causes = "workers-apache", "every worker of Apache is held by a slow visitor", ids(workers)
 			w.Needs = []string{"apache2"}
 			w.Setup = steps(apache("ServerLimit 2\nThreadsPerChild 2\nThreadLimit 2\nMaxRequestWorkers 4\nStartServers 1\nMinSpareThreads 1\nMaxSpareThreads 4\nRequestReadTimeout header=0 body=0\nTimeout 300\n"+apacheSite("")), listens(443))
@@ -54,14 +53,12 @@ func capacityWorlds() []*World {
 			w.Cure = release
 		}),
 		full.with(func(w *World) {
-			w.Cold = true
 			w.Name, w.Title, w.Causes = "workers-nginx", "nginx's worker_connections are used up", ids(workers)
 			w.Setup = steps(healthyNginx, sh("sed -i 's/worker_connections 256/worker_connections 40/' /etc/nginx/nginx.conf; "+nginxReload))
 			w.Break = steps(hold(90, 80, get), logged("/var/log/nginx/error.log", "worker_connections are not enough"))
 			w.Cure = release
 		}),
 		full.with(func(w *World) {
-			w.Cold = true
 			w.Name, w.Title, w.Causes = "flood", "one network opens more connections than nginx takes", ids("capacity.flood")
 			w.Stands, w.Also = originward.Likely, ids(workers)
 			w.Setup = steps(healthyNginx, sh("sed -i 's/worker_connections 256/worker_connections 1500/' /etc/nginx/nginx.conf; "+nginxReload))
@@ -69,7 +66,6 @@ func capacityWorlds() []*World {
 			w.Cure = release
 		}),
 		full.with(func(w *World) {
-			w.Cold = true
 			w.Name, w.Title, w.Causes = "fd-limit-nginx", "nginx's worker has no file descriptor left", ids("capacity.fd-limit")
 			w.Setup = steps(healthyNginx, sh("sed -i 's/^worker_processes 1;/worker_processes 1; worker_rlimit_nofile 24;/' /etc/nginx/nginx.conf; nginx -s quit; "+ended("nginx")+"; nginx"), listens(443))
 			w.Break = steps(hold(40, 80, get), logged("/var/log/nginx/error.log", "Too many open files"))

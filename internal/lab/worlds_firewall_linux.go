@@ -122,7 +122,6 @@ func elsewhereWorlds() []*World {
 			w.Break = routerSh("nft 'add table ip sg; add chain ip sg forwarding { type filter hook forward priority 0; }; add rule ip sg forwarding ip daddr 203.0.113.10 tcp dport != 22 drop'")
 		}),
 		{
-			Cold: true,
 			Name: "tcp-wrappers", Title: "hosts.deny names the CDN's ranges, and the server asks it after it has accepted",
 			Code: 520, SSL: originward.SSLFlexible, Causes: ids("firewall.tcp-wrappers"), Decides: hostDecides, Needs: []string{"python3"},
 			Setup: app(80, "wrapped", "0.0.0.0"), Cure: sh("sed -i d /etc/hosts.deny"),
