@@ -58,6 +58,9 @@ func (v *View) noServerElsewhere(u unheard) Ans {
 	}
 	for _, s := range u.servers {
 		if dead(s.Service) && v.wouldServe(s.Service, u.leg.Port) == fact.Yes && s.Config != "" {
+			if _, other := v.publicServer(); other && s.State == "stopped" && v.namesSite(s.Service) == fact.No {
+				return Unseen(lookMeant) // as it was installed, beside an application that may be the site
+			}
 			return Yes(nameOf(s.Service)+", which should serve the port, is "+s.State, s.By)
 		}
 	}

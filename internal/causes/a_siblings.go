@@ -34,6 +34,7 @@ func judgeTLSPortMissing(v *View) []Verdict {
 		}
 		c.Ask("Does no socket of the host serve the https port?", u.listening.Not(), originward.RuledOut, unseen)
 		c.Apart("Does no socket hold the port on another address or family?", v.nothingNear(u))
+		c.Ask("Is no server stopped that has the site on this port?", v.nobodyNames(u), originward.Possible, originward.Proved)
 		c.Says("nothing listens on the https port",
 			plain.String()+" is served and "+u.leg.String()+" is not, while the edge carries https visitors to it.")
 		c.Fix(v.fixTLSPort(u))
@@ -118,14 +119,7 @@ func (v *View) fixTLSPort(u unheard) *originward.Fix {
 func judgeFamilyMissing(v *View) []Verdict {
 	var out []Verdict
 	for _, u := range v.unheardLegs() {
-		sib := v.familySibling(u.leg)
-		if sib == nil {
-			continue
-		}
-		works := directReaches(sib)
-		if !works.IsYes() {
-			works = v.Listening(sib)
-		}
+		works, other := v.otherFamily(u.leg)
 		if !works.IsYes() {
 			continue
 		}
@@ -141,11 +135,32 @@ func judgeFamilyMissing(v *View) []Verdict {
 		c.Proof("Does the host have the address?", v.HostIs(u.leg.Addr()))
 		c.Apart("Is the family not bound to loopback or another address only?", v.noSocketOfFamily(u))
 		c.Says("no listener for "+fam,
-			u.leg.String()+" has no listener, while "+sib.String()+" is served; the name has both addresses.")
+			u.leg.String()+" has no listener, while "+other+" is served.")
 		c.Fix(v.fixFamily(u))
 		out = append(out, c.Done())
 	}
 	return out
+}
+
+// otherFamily answers whether the same port is served in the other family: on
+// the name's other address, or by a socket of the host that takes nothing else.
+func (v *View) otherFamily(l *Leg) (works Ans, what string) {
+	if sib := v.familySibling(l); sib != nil {
+		if works = directReaches(sib); !works.IsYes() {
+			works = v.Listening(sib)
+		}
+		return works, sib.String()
+	}
+	near, by := v.OnPort(l)
+	for _, s := range near {
+		if s.Addr.IsLoopback() || !l.Addr().IsValid() || s.Addr.Is4() == l.Addr().Is4() {
+			return Ans{}, ""
+		}
+	}
+	if len(near) == 0 {
+		return Ans{}, ""
+	}
+	return Yes(socketText(near[0])+" takes the other family only", by...), socketText(near[0])
 }
 
 // familySibling is the leg of the same port on another published address of
@@ -288,10 +303,27 @@ func (v *View) nobodyClaims(u unheard) Ans {
 	if len(v.services) == 0 {
 		return Unseen(lookServices)
 	}
+	asInstalled := false // a server that wants the port as it comes, and says nothing of the site
 	for _, s := range u.servers {
 		if dead(s.Service) && (s.State == "failed" || s.Enabled == fact.Yes) && v.wouldServe(s.Service, u.leg.Port) != fact.No {
-			return No(nameOf(s.Service)+" is "+s.State+" and would serve the port", s.By)
+			if s.State == "failed" || v.namesSite(s.Service) != fact.No {
+				return No(nameOf(s.Service)+" is "+s.State+" and would serve the port", s.By)
+			}
+			asInstalled = true
 		}
 	}
+	if asInstalled {
+		return Unseen(lookMeant)
+	}
 	return Yes("no stopped server is meant for the port", v.services[0].ID)
+}
+
+// nobodyNames answers whether no stopped server has the site on the port.
+func (v *View) nobodyNames(u unheard) Ans {
+	for _, s := range u.servers {
+		if dead(s.Service) && v.wouldServe(s.Service, u.leg.Port) == fact.Yes && v.namesSite(s.Service) == fact.Yes {
+			return No(nameOf(s.Service)+" has the site on the port and is "+s.State, s.By)
+		}
+	}
+	return Ans{}
 }

@@ -121,17 +121,21 @@ func (v *View) meant(s Service, u unheard) Ans {
 // judgeBindFailed: the configuration is right and the address cannot be bound.
 func judgeBindFailed(v *View) []Verdict {
 	var out []Verdict
-	for _, u := range v.unheardLegs() {
+	for _, u := range slices.Concat(v.unheardLegs(), v.takenLegs()) {
 		b := v.bindFailure(u)
-		if b.text == "" {
+		if b.text == "" || u.taken.IsYes() && (b.errno != 98 || !dead(b.svc)) {
 			continue
 		}
 		subj := u.leg.Subject()
 		subj.Unit = b.unit
 		c := newCase("listener.bind-failed", subj).Explains(u.keys...)
-		c.Ask("Is the port refused?", u.refused, originward.Likely, originward.Likely)
+		c.Ask("Is the port refused, or answered by what is no web server?", u.refused, originward.Likely, originward.Likely)
 		c.Must("Did bind() fail for the port?", Yes("bind failed: "+b.text, b.by...))
-		c.Proof("Does no socket of the host serve the port?", u.listening.Not())
+		if u.taken.IsYes() {
+			c.Proof("Does another program hold the port?", u.taken)
+		} else {
+			c.Proof("Does no socket of the host serve the port?", u.listening.Not())
+		}
 		c.Says("the address could not be bound", bindWhy(b, u))
 		f := fix(bindFix(b.errno), onHost(bindStep(b, u), ""))
 		if b.svc.Kind != "" {
@@ -140,6 +144,28 @@ func judgeBindFailed(v *View) []Verdict {
 		f.Verify = "ss -ltn 'sport = :" + itoa(int(u.leg.Port)) + "' shows the address, and " + v.diagnoseAgain()
 		c.Fix(f)
 		out = append(out, c.Done())
+	}
+	return out
+}
+
+// takenLegs lists the legs on which a program that is no web server answers:
+// one of the host's web servers may have found its port taken.
+func (v *View) takenLegs() []unheard {
+	var out []unheard
+	for _, l := range v.Legs {
+		if l.Used == fact.No || !v.Here(l) {
+			continue
+		}
+		fails, keys := v.Fails(l, 520, 522, 524, 525)
+		if !fails.IsYes() {
+			continue
+		}
+		held, by := v.Sockets(func(s fact.Socket) bool { return v.serves(s, l) })
+		if len(held) == 0 || slices.ContainsFunc(held, func(s fact.Socket) bool { return webKinds[s.Program] || appProgram(s.Program) }) {
+			continue
+		}
+		out = append(out, unheard{leg: l, listening: v.Listening(l), refused: fails, keys: keys, servers: v.webServers(),
+			taken: Yes(socketText(held[0])+" holds the port", by...)})
 	}
 	return out
 }

@@ -15,14 +15,20 @@ type unheard struct {
 	refused   Ans      // the refusal as it was observed, outside, by the edge or on the host
 	keys      []string // failures it would explain
 	servers   []Service
+	taken     Ans // yes where a program that is no web server holds the port and answers
 }
 
 // unheardLegs lists the legs that refuse, or that no socket of the host serves.
 func (v *View) unheardLegs() []unheard { return v.silent }
 
+// webServers are the web servers that are installed on the host.
+func (v *View) webServers() []Service {
+	return first(v.Services(func(s fact.Service) bool { return isWeb(s) && installed(s) && !v.edgeService(s) }), maxServers)
+}
+
 func (v *View) readUnheard() []unheard {
 	var out []unheard
-	servers := first(v.Services(func(s fact.Service) bool { return isWeb(s) && installed(s) && !v.edgeService(s) }), maxServers)
+	servers := v.webServers()
 	for _, l := range v.Legs {
 		if l.Used == fact.No {
 			continue
@@ -108,8 +114,55 @@ func directReaches(l *Leg) Ans {
 		OutOK, OutBody, OutTLS, OutCert, OutEmpty, OutHead, OutBadHTTP, OutSlow, OutNoAck)
 }
 
-// wouldServe says whether a service's configuration has a listener on a port.
+// wouldServe says whether a service's configuration has a listener on a port,
+// and no other server of the host is the one that names the site.
 func (v *View) wouldServe(s fact.Service, port uint16) fact.Tri {
+	answer := v.listensAt(s, port)
+	if answer == fact.Yes && v.outclaimed(s) {
+		return fact.No
+	}
+	return answer
+}
+
+// outclaimed reports whether a stopped server's configuration says nothing of
+// the site while another server's names it: several servers may be installed
+// side by side, and all want port 80 as they come.
+func (v *View) outclaimed(s fact.Service) bool {
+	if s.State != "stopped" {
+		return false // in use, or somebody tried to start it
+	}
+	if v.namesSite(s) != fact.No {
+		return false
+	}
+	return slices.ContainsFunc(v.web, func(it fact.Item[fact.WebConfig]) bool {
+		return it.Fact.Server != s.Kind && v.namesHost(it.Fact)
+	})
+}
+
+// namesSite says whether a service's configuration names the site, or forwards
+// what comes for any name.
+func (v *View) namesSite(s fact.Service) fact.Tri {
+	answer := fact.Unknown
+	for _, it := range v.web {
+		switch w := it.Fact; {
+		case w.Server != s.Kind:
+		case v.namesHost(w) || slices.ContainsFunc(w.Sites, func(x fact.Site) bool { return x.Upstream != "" || len(x.Names) == 0 && w.Server == "haproxy" }):
+			return fact.Yes
+		case w.Parsed == fact.Yes:
+			answer = fact.No
+		}
+	}
+	return answer
+}
+
+func (v *View) namesHost(w fact.WebConfig) bool {
+	return slices.ContainsFunc(w.Sites, func(x fact.Site) bool {
+		return slices.ContainsFunc(x.Names, func(n string) bool { return nameMatches(n, v.Host) })
+	})
+}
+
+// listensAt says whether a service's configuration has a listener on a port.
+func (v *View) listensAt(s fact.Service, port uint16) fact.Tri {
 	answer := fact.Unknown
 	for _, it := range v.web {
 		w := it.Fact

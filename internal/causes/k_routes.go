@@ -20,7 +20,7 @@ func (v *View) wayBack(l *Leg) Ans {
 			}
 			seen = true
 			by = addIDs(by, []string{it.ID})
-			if capturedBy(g) != "" || g.InOK == fact.No {
+			if v.takenElsewhere(it, g) != "" || g.InOK == fact.No {
 				return No("replies to "+rangesText(g.Ranges)+" do not leave as they should", it.ID)
 			}
 		}
@@ -60,6 +60,25 @@ func capturedBy(g fact.RouteGroup) string {
 	return ""
 }
 
+// takenElsewhere is capturedBy, and the default route of another table that a
+// policy rule chooses for the edge's ranges alone: a host behind a router sends
+// everyone's replies to a private next hop, and that one is nobody's capture.
+func (v *View) takenElsewhere(it fact.Item[fact.Routes], g fact.RouteGroup) string {
+	if how := capturedBy(g); how != "" {
+		return how
+	}
+	if !g.Private || !g.Default || len(it.Fact.Rules) == 0 || v.sameForAll(it, g) {
+		return ""
+	}
+	usual := slices.ContainsFunc(it.Fact.Groups, func(o fact.RouteGroup) bool {
+		return !o.CDN && o.Family == g.Family && o.Type == "unicast" && o.Iface != g.Iface
+	})
+	if !usual {
+		return ""
+	}
+	return "a policy rule sends them to a private next hop (" + firstOf(addrOr(g.Gateway), g.Iface) + ")"
+}
+
 func addrOr(a netip.Addr) string {
 	if !a.IsValid() {
 		return ""
@@ -76,7 +95,7 @@ func judgeReturnCaptured(v *View) []Verdict {
 		}
 		for _, it := range v.routes {
 			for _, g := range it.Fact.Groups {
-				how := capturedBy(g)
+				how := v.takenElsewhere(it, g)
 				if !g.CDN || how == "" || !v.routeOf(g, it, l) || v.sameForAll(it, g) {
 					continue
 				}
@@ -157,7 +176,7 @@ func judgeAsymmetric(v *View) []Verdict {
 		}
 		for _, it := range v.routes {
 			for _, g := range it.Fact.Groups {
-				if !g.CDN || g.Type != "unicast" || !v.routeOf(g, it, l) || capturedBy(g) != "" && !v.sameForAll(it, g) {
+				if !g.CDN || g.Type != "unicast" || !v.routeOf(g, it, l) || v.takenElsewhere(it, g) != "" && !v.sameForAll(it, g) {
 					continue
 				}
 				if g.InOK == fact.No || g.InIface != "" && g.Iface != "" && g.InIface != g.Iface {

@@ -96,7 +96,7 @@ func probe(ctx context.Context, env *collect.Env, t target) []originward.Evidenc
 	if host == "" {
 		host = t.addr.Addr().String()
 	}
-	spec := exchange.ProbeSpec{Target: exchange.Target{Addr: t.addr, Host: host}, Host: host, Budget: whole}
+	spec := exchange.ProbeSpec{Target: exchange.Target{Addr: t.addr, Host: host}, Host: env.Host, Budget: whole} // no name: the probe writes the address
 	if t.scheme == "https" {
 		spec.Target.TLS, spec.Target.SNI = &exchange.TLSPolicy{}, env.Host
 	}
