@@ -54,6 +54,7 @@ var decoders = map[originward.Question]func(json.RawMessage) (originward.Fact, e
 	QFirewall:     decode[Firewall],
 	QBans:         decode[Bans],
 	QLogs:         decode[Logs],
+	QDrops:        decode[Drops],
 	QLoad:         decode[Load],
 	QClock:        decode[Clock],
 	QResolution:   decode[Resolution],

@@ -21,6 +21,7 @@ type hostOptions struct {
 	ray     string
 	since   time.Duration
 	prove   bool
+	window  time.Duration
 }
 
 func newHostCmd(s streams) *cobra.Command {
@@ -51,11 +52,12 @@ looked at.`,
 	c.Flags().StringVar(&o.ray, "ray", "", "ray of a failing request, to be found in the logs")
 	c.Flags().DurationVar(&o.since, "since", time.Hour, "how far back logs are read")
 	c.Flags().BoolVar(&o.prove, "prove", false, "confirm the packet filter's answer by the kernel, in a copy of the ruleset")
+	c.Flags().DurationVar(&o.window, "window", 0, "watch for this long, up to a minute, which connection attempts the kernel drops, and why")
 	return c
 }
 
 func hostRun(ctx context.Context, s streams, host string, o hostOptions) error {
-	ask := diagnose.HostAsk{Ray: o.ray, Since: o.since, Prove: o.prove}
+	ask := diagnose.HostAsk{Ray: o.ray, Since: o.since, Prove: o.prove, Window: o.window}
 	if host != "" {
 		name, err := diagnose.ParseHost(host)
 		if err != nil {

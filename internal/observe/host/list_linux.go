@@ -9,6 +9,7 @@ import (
 	"github.com/originward/originward/internal/observe/host/collect"
 	"github.com/originward/originward/internal/observe/host/containers"
 	"github.com/originward/originward/internal/observe/host/counters"
+	"github.com/originward/originward/internal/observe/host/drops"
 	"github.com/originward/originward/internal/observe/host/ifaces"
 	"github.com/originward/originward/internal/observe/host/jobs"
 	"github.com/originward/originward/internal/observe/host/load"
@@ -25,11 +26,12 @@ import (
 )
 
 // collectors is the list of everything that is asked of a host: one line each.
-func collectors() []collect.Collector {
+func collectors(a Ask) []collect.Collector {
 	configs := webconfig.New() // read once for all who need them
 	return []collect.Collector{
 		sockets.Collector(),
 		counters.Collector(),
+		drops.Collector(a.Window),
 		ifaces.Collector(),
 		routes.Collector(),
 		packetfilter.Collector(),

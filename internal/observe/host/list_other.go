@@ -11,7 +11,7 @@ import (
 )
 
 // collectors says that host evidence needs Linux.
-func collectors() []collect.Collector {
+func collectors(Ask) []collect.Collector {
 	return []collect.Collector{{
 		Name: "host",
 		Run: func(context.Context, *collect.Env) ([]originward.Evidence, []originward.NotObserved) {

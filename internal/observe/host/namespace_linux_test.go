@@ -40,7 +40,11 @@ type question struct {
 	Origins []netip.Addr
 	Ports   []uint16
 	Prove   bool
+	Window  time.Duration
 }
+
+// watching is what the child says when its watch of drops stands.
+const watching = "watching"
 
 func child(q string) int {
 	var a question
@@ -48,7 +52,8 @@ func child(q string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 2
 	}
-	b := Collect(context.Background(), Ask{Host: a.Host, Origins: a.Origins, Ports: a.Ports, Prove: a.Prove})
+	b := Collect(context.Background(), Ask{Host: a.Host, Origins: a.Origins, Ports: a.Ports, Prove: a.Prove, Window: a.Window,
+		Watching: func() { fmt.Fprintln(os.Stderr, watching) }})
 	if err := json.NewEncoder(os.Stdout).Encode(b); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 2

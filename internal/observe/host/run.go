@@ -37,7 +37,7 @@ const grace = 200 * time.Millisecond
 // everything that was not. It always returns a bundle; when ctx ends early,
 // what is missing is in NotObserved.
 func Collect(ctx context.Context, a Ask) *originward.Bundle {
-	return run(ctx, collect.NewEnv(withCDN(a), sources()), collectors())
+	return run(ctx, collect.NewEnv(withCDN(a), sources()), collectors(a))
 }
 
 // withCDN fills in what is known of CDNs where the asker did not say: the

@@ -22,6 +22,10 @@ type Ask struct {
 	// known, under the name "edge".
 	CDN func(netip.Addr) (name string, in netip.Prefix, ok bool)
 
+	// Window is how long the kernel's own drops are watched; zero = not at all. Watching is called when the watch stands.
+	Window   time.Duration
+	Watching func()
+
 	Prove bool // let the kernel confirm the firewall's answer in a copy of the ruleset (root)
 
 	Root string           // prefix of every file that is read; empty = "/"
