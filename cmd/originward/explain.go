@@ -24,7 +24,7 @@ type outputOptions struct {
 }
 
 func (o *outputOptions) flags(c *cobra.Command) {
-	c.Flags().StringVar(&o.format, "format", "text", "text, json, markdown, html or sarif")
+	c.Flags().StringVar(&o.format, "format", "text", "text, json, markdown, html, junit or sarif")
 	c.Flags().StringVarP(&o.file, "output", "o", "", "write the result to this file instead of standard output")
 	c.Flags().BoolVar(&o.detail, "evidence", false, "with text: the command that shows each piece of evidence again")
 	c.Flags().StringVar(&o.why, "why", "", "trace why this cause stands as it does, item by item")

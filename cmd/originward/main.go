@@ -69,6 +69,7 @@ func commands(s streams) []*cobra.Command {
 		newFixCmd(s),
 		newUndoCmd(s),
 		newGuardCmd(s),
+		newReportCmd(s),
 		newPreflightCmd(s),
 		newServeCmd(s),
 		newRangesCmd(s),

@@ -93,8 +93,8 @@ func (r *Redactor) values(q string) string {
 			return ""
 		case !ok || !queryName.MatchString(name) || random(name):
 			return r.secret(t)
-		case value == "":
-			return t
+		case value == "", strings.EqualFold(value, r.opts.Host):
+			return t // the site's own name is dealt with like everywhere else
 		}
 		return name + "=" + r.secret(value)
 	})

@@ -1,6 +1,10 @@
 package redact
 
-import "regexp"
+import (
+	"maps"
+	"regexp"
+	"slices"
+)
 
 // verbatim are fields whose values are public and look random.
 var verbatim = map[string]bool{"sha256": true, "serial": true, "ray": true, "schema": true, "handle": true, "question": true, "cause": true, "at": true}
@@ -25,8 +29,9 @@ func (r *Redactor) tree(field string, v any) any {
 		return out
 	case map[string]any:
 		out := make(map[string]any, len(v))
-		for k, x := range v {
-			out[r.Text(k)] = r.tree(k, x)
+		// In a fixed order, so that substitutes are numbered alike every time.
+		for _, k := range slices.Sorted(maps.Keys(v)) {
+			out[r.Text(k)] = r.tree(k, v[k])
 		}
 		return out
 	}

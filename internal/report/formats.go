@@ -20,6 +20,7 @@ var formats = []struct {
 	{"json", func(w io.Writer, d *originward.Diagnosis, _ Options) error { return JSON(w, d) }},
 	{"markdown", func(w io.Writer, d *originward.Diagnosis, _ Options) error { return Markdown(w, d) }},
 	{"html", func(w io.Writer, d *originward.Diagnosis, _ Options) error { return HTML(w, d) }},
+	{"junit", func(w io.Writer, d *originward.Diagnosis, _ Options) error { return JUnit(w, d) }},
 	{"sarif", func(w io.Writer, d *originward.Diagnosis, o Options) error { return SARIF(w, d, o.Version) }},
 }
 
