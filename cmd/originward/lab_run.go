@@ -16,6 +16,7 @@ type labRunOptions struct {
 	all, verbose, quick, documented, again, fix bool
 	jobs                                        int
 	save                                        string
+	patience                                    time.Duration
 }
 
 func newLabRunCmd(s streams) *cobra.Command {
@@ -42,6 +43,7 @@ func newLabRunCmd(s streams) *cobra.Command {
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "print the diagnosis of each broken world")
 	f.BoolVar(&o.quick, "quick", false, "leave out the worlds that need minutes")
 	f.BoolVar(&o.documented, "documented-timers", false, "let the edge wait as long as documented (19 s to connect, …), not just seconds")
+	f.DurationVar(&o.patience, "visitors-wait", 0, "how long the visitors before the diagnosis wait for the edge (default 2.5s)")
 	f.IntVarP(&o.jobs, "jobs", "j", 1, "how many worlds stand at a time; each has its own namespaces")
 	f.BoolVar(&o.again, "again", false, "run a world that fails beside others once more, alone: it may have been short of processor time")
 	f.BoolVar(&o.fix, "fix", false, "let originward fix cure each world on its origin, want a good answer, undo, and want everything as before")
@@ -58,7 +60,7 @@ func labRun(ctx context.Context, s streams, worlds []*lab.World, o labRunOptions
 		}
 	}
 	ok, skipped := 0, 0
-	for r := range lab.RunAll(ctx, worlds, lab.Many{Jobs: o.jobs, Quick: o.quick, Again: o.again, Options: lab.Options{Documented: o.documented}}) {
+	for r := range lab.RunAll(ctx, worlds, lab.Many{Jobs: o.jobs, Quick: o.quick, Again: o.again, Options: lab.Options{Documented: o.documented, Patience: o.patience}}) {
 		switch {
 		case r.Skipped != "":
 			skipped++

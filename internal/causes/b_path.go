@@ -170,6 +170,7 @@ func (v *View) wrapped(l *Leg, s fact.BanSource, by string) Verdict {
 	c := newCase("firewall.tcp-wrappers", subj).Explains(keys...)
 	c.Ask("Is the edge's connection accepted and closed without a byte?", fails, originward.Possible, originward.Likely)
 	c.Must("Does hosts.deny refuse addresses of the edge?", Yes(at(s.CDN[0].Place)+" refuses "+rangesText(banRanges(s.CDN))+": "+s.CDN[0].Place.Text, by))
+	c.Proof("Does a server that listens ask the file?", tri(s.Enforced, "a program that listens on the edge's ports is linked to the wrappers' library", lookWrapped, by))
 	c.Ask("Do the edge's own addresses lie among them?", v.egressIn(banRanges(s.CDN), l), originward.Possible, originward.Likely)
 	c.Apart("Does a source that is no edge get an answer?", directWorks(l))
 	c.Says("hosts.deny refuses the edge", "The server accepts the edge's connection and closes it, because "+firstOf(at(s.CDN[0].Place), "hosts.deny")+" refuses its address.")

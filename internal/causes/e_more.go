@@ -104,7 +104,20 @@ func (v *View) edgeFails(l *Leg, a Ans, code int) Ans {
 			return a
 		}
 	}
+	if a := v.loggedLate(); a.IsYes() && code == 524 {
+		return a
+	}
 	return Unseen(Look{originward.Edge, fact.QEdgeAnswer, "wait as long as the edge does: run diagnose with --patient"})
+}
+
+// loggedLate answers whether the origin's log holds requests that took a
+// minute or more until the edge hung up on them (nginx writes 499).
+func (v *View) loggedLate() Ans {
+	lines, by := v.Lines(func(x fact.LogLine) bool { return v.fromEdge(x) && x.Status == 499 }, fact.LogSlow)
+	if len(lines) == 0 {
+		return Unseen(lookLogs)
+	}
+	return Yes("the origin's log: "+lines[0].Text, by...)
 }
 
 // slowAnswer answers whether a direct or local request is accepted and then

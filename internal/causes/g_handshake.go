@@ -177,6 +177,9 @@ func judgePlainHTTP(v *View) []Verdict {
 		if !speaks.Known() && inHTTP {
 			speaks = Yes("the ClientHello is answered in HTTP: "+h.fault.Sample, h.by)
 		}
+		if lines, by := v.Lines(nil, fact.LogTLSToPlain); !speaks.Known() && len(lines) > 0 {
+			speaks = Yes("the server logged a ClientHello as a bad request: "+lines[0].Text, by...)
+		}
 		c := v.tlsCase("tls.plain-http-on-port", h)
 		c.Must("Is the ClientHello not answered with TLS?", Yes(strings.TrimSpace("the port does not answer a ClientHello with TLS "+h.fault.Sample), h.by))
 		c.Must("Does the port speak plain HTTP?", speaks)

@@ -16,6 +16,7 @@ var (
 	lookAddresses = Look{originward.Host, fact.QAddresses, "compare the record with the addresses on the origin host (`ip addr`): add --ssh root@HOST or --host-evidence FILE"}
 	lookServices  = Look{originward.Host, fact.QServices, "look at the web server's state on the origin host (`systemctl status`): add --ssh root@HOST or --host-evidence FILE"}
 	lookMeant     = Look{originward.Host, fact.QWebConfig, "say which of the host's programs is to serve the site: none of their configurations names it"}
+	lookWrapped   = Look{originward.Host, fact.QBans, "look on the origin host whether the server asks hosts.deny (`ldd $(command -v SERVER) | grep libwrap`)"}
 	lookWeb       = Look{originward.Host, fact.QWebConfig, "read the web server's configuration on the origin host: add --ssh root@HOST or --host-evidence FILE"}
 	lookCerts     = Look{originward.Host, fact.QCertificates, "compare the certificate on disk with the one served: add --ssh root@HOST or --host-evidence FILE"}
 	lookLogs      = Look{originward.Host, fact.QLogs, "read the origin host's logs of the failing second as root: add --ssh root@HOST or --host-evidence FILE"}

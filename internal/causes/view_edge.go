@@ -76,10 +76,10 @@ func (v *View) readHits() {
 	for _, r := range v.repeats {
 		v.addRuns(r, byRay)
 	}
-	own := len(v.Hits) > 0
+	take := v.recordsTaken()
 	for _, r := range v.records {
 		for _, x := range newestFirst(r.Fact.Items) {
-			v.addRecord(r.ID, x, byRay, own)
+			v.addRecord(r.ID, x, byRay, take)
 		}
 	}
 	v.inferMode()
@@ -184,14 +184,27 @@ func (v *View) firstScheme() string {
 	return "https"
 }
 
+// recordsTaken says which recorded exchanges of others count. With answers to
+// visits of our own none does: a record from before may be from before the
+// failure. Where all that we have is a wait, those that ended in vain tell what
+// such a wait comes to.
+func (v *View) recordsTaken() func(fact.EdgeExchange) bool {
+	switch {
+	case len(v.Hits) == 0:
+		return func(fact.EdgeExchange) bool { return true }
+	case slices.ContainsFunc(v.Hits, func(h Hit) bool { return !h.Pending }):
+		return func(fact.EdgeExchange) bool { return false }
+	}
+	return func(x fact.EdgeExchange) bool { return x.Fault != "" && slices.Contains(waitCodes, x.Code) }
+}
+
 // beforeElse is how long before the look an exchange that the edge recorded
-// may lie and still speak of now. With visits of our own only those count: a
-// record from before may be from before the failure.
+// may lie and still speak of now.
 const beforeElse = 5 * time.Minute
 
 // addRecord joins one recorded exchange to the visit with the same ray, or
 // takes it as a hit of its own where we made no visit.
-func (v *View) addRecord(id string, x fact.EdgeExchange, byRay map[string][]int, own bool) {
+func (v *View) addRecord(id string, x fact.EdgeExchange, byRay map[string][]int, take func(fact.EdgeExchange) bool) {
 	if x.Host != "" && v.Host != "" && x.Host != v.Host {
 		return
 	}
@@ -207,7 +220,7 @@ func (v *View) addRecord(id string, x fact.EdgeExchange, byRay map[string][]int,
 		}
 		return
 	}
-	if !own && (v.At.IsZero() || !x.At.Before(v.At.Add(-beforeElse))) && !v.haveHit(x) {
+	if take(x) && (v.At.IsZero() || !x.At.Before(v.At.Add(-beforeElse))) && !v.haveHit(x) {
 		v.takeRecord(id, x)
 	}
 }

@@ -141,3 +141,18 @@ func TestCodesAlone(t *testing.T) {
 		}
 	}
 }
+
+// TestUnaskedWrappers: a deny list that no server asks is no cause, and one of
+// which that is not known is not proved.
+func TestUnaskedWrappers(t *testing.T) {
+	for asked, want := range map[fact.Tri]originward.Standing{fact.No: originward.RuledOut, fact.Unknown: originward.Likely, fact.Yes: originward.Proved} {
+		w := world("hosts.deny")()
+		for i := range w.Bans.Sources {
+			w.Bans.Sources[i].Enforced = asked
+		}
+		d := Explain(w.Bundle(), Options{})
+		if got := stands(d, "firewall.tcp-wrappers"); got != want {
+			t.Errorf("asked %q: stands %s, want %s", asked, got, want)
+		}
+	}
+}

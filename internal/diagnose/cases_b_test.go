@@ -148,7 +148,7 @@ func firewallCases() []broken {
 		}},
 		{name: "hosts.deny", want: ids("firewall.tcp-wrappers"), needs: hostNeeded, world: func() *bt.World {
 			w := bt.Healthy()
-			w.Bans.Sources = append(w.Bans.Sources, fact.BanSource{Tool: "hosts.deny", State: fact.Yes, File: "/etc/hosts.deny", Total: 1, CDN: []fact.Ban{{Prefix: netip.MustParsePrefix("173.245.48.0/20"), CDN: "cloudflare", Place: fact.Place{File: "/etc/hosts.deny", Line: 3, Text: "ALL: 173.245.48.0/20"}}}})
+			w.Bans.Sources = append(w.Bans.Sources, fact.BanSource{Tool: "hosts.deny", State: fact.Yes, Enforced: fact.Yes, File: "/etc/hosts.deny", Total: 1, CDN: []fact.Ban{{Prefix: netip.MustParsePrefix("173.245.48.0/20"), CDN: "cloudflare", Place: fact.Place{File: "/etc/hosts.deny", Line: 3, Text: "ALL: 173.245.48.0/20"}}}})
 			return w.Edge(520, originward.PhaseFirstByte, originward.ConnectionTerminated)
 		}},
 		{name: "docker forward closed", want: ids("firewall.docker.rules"), needs: hostNeeded, world: func() *bt.World {

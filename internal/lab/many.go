@@ -4,12 +4,18 @@ import (
 	"context"
 	"iter"
 	"sync"
+	"time"
 )
 
 // Options say how a world is built.
 type Options struct {
 	Exe        string // binary that plays edge, prober and collector; empty = this program
 	Documented bool   // the edge waits as long as documented, not just seconds
+
+	// Patience is how long the visitors who come before the diagnosis wait for
+	// their answer; 0 = 2.5 s. One who waits longer than the edge leaves a
+	// recorded exchange behind.
+	Patience time.Duration
 }
 
 // Many says how several worlds are run.

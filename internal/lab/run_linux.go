@@ -130,7 +130,7 @@ func (s *Stage) visitors(ctx context.Context) {
 	var wg sync.WaitGroup
 	for range Egress {
 		wg.Go(func() {
-			_, _ = s.Client.Run(ctx, "curl", "-sko", "/dev/null", "-m", "2.5", "--connect-to", "::"+EdgeFront.String(), s.url())
+			_, _ = s.Client.Run(ctx, "curl", "-sko", "/dev/null", "-m", fmt.Sprint(s.patience.Seconds()), "--connect-to", "::"+EdgeFront.String(), s.url())
 		})
 	}
 	wg.Wait()

@@ -50,7 +50,8 @@ type Stage struct {
 	CA     *Authority // publicly trusted in this world
 	Sub    *Authority // intermediate under CA
 
-	documented bool // the edge's timers are the documented ones
+	documented bool          // the edge's timers are the documented ones
+	patience   time.Duration // of visitors
 
 	dns     *dnsServer
 	edge    *exec.Cmd
@@ -75,7 +76,10 @@ func UpWith(ctx context.Context, w *World, o Options) (s *Stage, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s = &Stage{World: w, Dir: dir, Exe: o.Exe, documented: o.Documented}
+	s = &Stage{World: w, Dir: dir, Exe: o.Exe, documented: o.Documented, patience: o.Patience}
+	if s.patience == 0 {
+		s.patience = 2500 * time.Millisecond
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Down())
