@@ -14,7 +14,7 @@ func judgeListenerNone(v *View) []Verdict {
 	for _, u := range v.unheardLegs() {
 		c := newCase("listener.none", u.leg.Subject()).Explains(u.keys...)
 		c.Ask("Is the connection refused?", u.refused, originward.Likely, originward.Likely)
-		c.Ask("Does no socket of the host serve the port?", u.listening.Not(), originward.RuledOut, outsideCap(v, u))
+		v.unserved(c, u, "Does no socket of the host serve the port?", outsideCap(v, u))
 		c.Ask("Is no web server running there, on other ports or addresses?", v.noServerElsewhere(u), originward.Possible, originward.Likely)
 		c.Says("nothing listens on port "+itoa(int(u.leg.Port)), v.whyNone(u))
 		c.Fix(v.fixStart(u))
@@ -136,7 +136,7 @@ func judgeLoopbackOnly(v *View) []Verdict {
 		subj.File, subj.Line = place.File, place.Line
 		c := newCase("listener.loopback-only", subj).Explains(u.keys...)
 		c.Ask("Is the connection refused?", u.refused, originward.Likely, originward.Likely)
-		c.Proof("Does no socket serve the origin's address?", u.listening.Not())
+		v.unserved(c, u, "Does no socket serve the origin's address?", originward.Likely)
 		c.Proof("Is the port served on loopback?", Yes(socketText(s), by...))
 		c.Apart("Does no stopped server claim the port?", v.nobodyClaims(u))
 		c.Says("the server listens on loopback only",

@@ -32,9 +32,9 @@ func judgeTLSPortMissing(v *View) []Verdict {
 		if !directRefused(u.leg).IsYes() {
 			unseen = originward.Possible
 		}
-		c.Ask("Does no socket of the host serve the https port?", u.listening.Not(), originward.RuledOut, unseen)
+		v.unserved(c, u, "Does no socket of the host serve the https port?", unseen)
 		c.Apart("Does no socket hold the port on another address or family?", v.nothingNear(u))
-		c.Ask("Is no server stopped that has the site on this port?", v.nobodyNames(u), originward.Possible, originward.Proved)
+		c.Apart("Is no server stopped that has the site on this port?", v.nobodyNames(u))
 		c.Says("nothing listens on the https port",
 			plain.String()+" is served and "+u.leg.String()+" is not, while the edge carries https visitors to it.")
 		c.Fix(v.fixTLSPort(u))
@@ -131,8 +131,9 @@ func judgeFamilyMissing(v *View) []Verdict {
 		if !directRefused(u.leg).IsYes() || slowRefusal(u.leg) {
 			unseen = originward.Possible
 		}
-		c.Ask("Does no socket of the host serve the address?", u.listening.Not(), originward.RuledOut, unseen)
+		v.unserved(c, u, "Does no socket of the host serve the address?", unseen)
 		c.Proof("Does the host have the address?", v.HostIs(u.leg.Addr()))
+		c.Proof("Is the address published?", isPublished(u.leg.Origin))
 		c.Apart("Is the family not bound to loopback or another address only?", v.noSocketOfFamily(u))
 		c.Says("no listener for "+fam,
 			u.leg.String()+" has no listener, while "+other+" is served.")
@@ -161,6 +162,15 @@ func (v *View) otherFamily(l *Leg) (works Ans, what string) {
 		return Ans{}, ""
 	}
 	return Yes(socketText(near[0])+" takes the other family only", by...), socketText(near[0])
+}
+
+// isPublished answers whether the edge has the address to connect to: by the
+// CDN's records, by its own, or by whoever named the origin's addresses.
+func isPublished(o *Origin) Ans {
+	if o.Published == fact.Unknown {
+		return Unseen(lookRecords)
+	}
+	return when(o.Published == fact.Yes, o.Addr.String()+" is one of the origin's addresses", o.By...)
 }
 
 // familySibling is the leg of the same port on another published address of
@@ -258,7 +268,7 @@ func judgeWrongPort(v *View) []Verdict {
 		c := newCase("listener.wrong-port", u.leg.Subject()).Explains(u.keys...)
 		c.Ask("Is the port that the edge contacts refused?", u.refused, originward.Likely, originward.Likely)
 		c.Must("Does the service answer on another port?", elsewhere)
-		c.Proof("Does no socket of the host serve the port that the edge contacts?", u.listening.Not())
+		v.unserved(c, u, "Does no socket of the host serve the port that the edge contacts?", originward.Likely)
 		c.Apart("Does no server that is stopped claim the port?", v.nobodyClaims(u))
 		c.Apart("Does no socket hold the port on another address?", v.nothingNear(u))
 		c.Says("the service listens on port "+itoa(int(port))+", not on "+itoa(int(u.leg.Port)),
@@ -320,10 +330,19 @@ func (v *View) nobodyClaims(u unheard) Ans {
 
 // nobodyNames answers whether no stopped server has the site on the port.
 func (v *View) nobodyNames(u unheard) Ans {
+	if len(v.services) == 0 {
+		return Unseen(lookServices)
+	}
 	for _, s := range u.servers {
-		if dead(s.Service) && v.wouldServe(s.Service, u.leg.Port) == fact.Yes && v.namesSite(s.Service) == fact.Yes {
+		if !dead(s.Service) {
+			continue
+		}
+		if len(v.web) == 0 {
+			return Unseen(lookWeb)
+		}
+		if v.wouldServe(s.Service, u.leg.Port) == fact.Yes && v.namesSite(s.Service) == fact.Yes {
 			return No(nameOf(s.Service)+" has the site on the port and is "+s.State, s.By)
 		}
 	}
-	return Ans{}
+	return Yes("no stopped server has the site on the port", v.services[0].ID)
 }

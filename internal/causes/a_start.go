@@ -22,7 +22,7 @@ func judgeConfigRejected(v *View) []Verdict {
 			c := newCase("listener.config-rejected", subj).Explains(u.keys...)
 			c.Ask("Is the port refused?", u.refused, originward.Likely, originward.Likely)
 			c.Must("Does the server refuse its configuration?", Yes(nameOf(s.Service)+" refuses its configuration: "+why.Text, s.By))
-			c.Proof("Does no socket of the host serve the port?", u.listening.Not())
+			v.unserved(c, u, "Does no socket of the host serve the port?", originward.Likely)
 			c.Proof("Is this the server that should serve the port?", v.meant(s, u))
 			c.Says(nameOf(s.Service)+" refuses its configuration", configWhy(s.Service, why))
 			f := fix("Correct the named line, test, and start the server.",
@@ -134,7 +134,7 @@ func judgeBindFailed(v *View) []Verdict {
 		if u.taken.IsYes() {
 			c.Proof("Does another program hold the port?", u.taken)
 		} else {
-			c.Proof("Does no socket of the host serve the port?", u.listening.Not())
+			v.unserved(c, u, "Does no socket of the host serve the port?", originward.Likely)
 		}
 		c.Says("the address could not be bound", bindWhy(b, u))
 		f := fix(bindFix(b.errno), onHost(bindStep(b, u), ""))

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/originward/originward"
 	"github.com/originward/originward/fact"
 )
 
@@ -79,6 +80,17 @@ func slowRefusal(l *Leg) bool {
 		}
 	}
 	return false
+}
+
+// unserved asks whether the host has no socket for the leg, which alone is not
+// enough: a packet filter can hand the port on to a container, and where it was
+// not read nothing says that it does not.
+func (v *View) unserved(c *Case, u unheard, asks string, unseen originward.Standing) *Case {
+	c.Ask(asks, u.listening.Not(), originward.RuledOut, unseen)
+	if !u.listening.IsNo() {
+		return c // what was not looked at is asked for above
+	}
+	return c.Apart("Is the port handed on to no other address?", v.Forwarded(u.leg).Not())
 }
 
 // directRefused reports whether a source that is not the CDN's was refused.

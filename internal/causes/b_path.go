@@ -24,7 +24,7 @@ func (v *View) admits(l *Leg) Ans {
 		return Ans{By: g.By, Says: "the packet filter's answer depends on its state", Look: &lookFirewall}
 	}
 	back := v.wayBack(l)
-	if back.IsNo() {
+	if !back.IsYes() {
 		return back
 	}
 	return Yes("the host listens and its packet filter admits the CDN", addIDs(listen.By, g.By)...)

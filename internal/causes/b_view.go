@@ -77,6 +77,9 @@ func (v *View) readBlocks() []block {
 // othersSeg is the blocked segment outside the known CDN ranges that holds an
 // address of the edge.
 func othersSeg(g Gate, a netip.Addr) (fact.FirewallSegment, bool) {
+	if slices.ContainsFunc(slices.Concat(g.CDN.Open, g.CDN.Unsure), func(s fact.FirewallSegment) bool { return segHas(s, a) }) {
+		return fact.FirewallSegment{}, false
+	}
 	for _, s := range g.Others.Blocked {
 		if segHas(s, a) {
 			return s, true

@@ -247,7 +247,7 @@ func judgePlaceholder(v *View) []Verdict {
 		c.Ask("Does the edge fail?", fails, originward.Possible, originward.Likely)
 		c.Must("Is the record a placeholder?", Yes(o.Addr.String()+" is reserved: such records are written where no origin exists", o.By...))
 		c.Proof("Do the CDN's records hold it?", v.RecordFor(o.Addr))
-		c.Ask("Does no worker, rule or balancer take the name first?", v.Covered().Not(), originward.RuledOut, coverCap(v))
+		c.Proof("Does no worker, rule or balancer take the name first?", v.tookNone())
 		c.Says("the record is a placeholder, and nothing takes the name before it", "The record holds "+o.Addr.String()+", at which no origin can be; a worker or rule that should answer for the name does not match.")
 		f := fix("Let the worker's route or the rule match the name, or put the origin's address into the record.",
 			onCDN("workers routes / rules: add one for "+firstOf(v.Host, "the host")+"/*", "delete it"))
@@ -257,21 +257,26 @@ func judgePlaceholder(v *View) []Verdict {
 	return out
 }
 
-// coverCap is what an unread route costs: an edge of our own has no workers,
-// and a failure that an edge's connect to the reserved address gives shows
-// that nothing took the name.
-func coverCap(v *View) originward.Standing {
+// tookNone answers whether nothing at the CDN takes the name before its record
+// counts. Where its routes were not read, an exchange of the edge with the
+// reserved address shows it, and an edge of our own has no workers.
+func (v *View) tookNone() Ans {
+	if a := v.Covered(); a.Known() {
+		return a.Not()
+	}
 	for _, z := range v.zones {
 		if z.Fact.Provider == string(cdn.Originward) {
-			return originward.Proved
+			return Yes("the edge has no workers that could take it", z.ID)
 		}
 	}
 	for _, l := range v.Legs {
-		if placeholder(l.Addr()) && slices.ContainsFunc(l.Exact, func(h Hit) bool { return h.Code >= 520 }) {
-			return originward.Proved
+		for _, h := range l.Exact {
+			if placeholder(l.Addr()) && h.Code >= 520 {
+				return Yes("the edge tried "+l.String()+", so nothing took it before", h.By...)
+			}
 		}
 	}
-	return originward.Likely
+	return Unseen(lookRules)
 }
 
 // platforms are hosted platforms that answer only for names they were told of.

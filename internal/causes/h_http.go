@@ -353,7 +353,7 @@ func judgeH2Origin(v *View) []Verdict {
 		if s, id, ok := v.Setting(func(s fact.CDNSettings) bool { return s.HTTP2Origin != fact.Unknown }); ok {
 			on = tri(s.HTTP2Origin, "HTTP/2 to the origin: "+string(s.HTTP2Origin), lookSetting, id)
 		}
-		c.Ask("Does the edge use HTTP/2 to the origin?", on, originward.RuledOut, h2Seen(v, l))
+		c.Proof("Does the edge use HTTP/2 to the origin?", on)
 		c.Says("the origin does not keep to HTTP/2", "Over HTTP/2 the exchange with "+l.String()+" fails, over HTTP/1.1 it works.")
 		f := fix("Switch HTTP/2 to the origin off at the CDN, or on the server; raise the requests per connection.",
 			onCDN("PATCH /zones/ID/settings/origin_max_http_version {\"value\":\"1\"}", "set it back to \"2\""), v.reloadServing(l))
@@ -361,15 +361,6 @@ func judgeH2Origin(v *View) []Verdict {
 		out = append(out, c.Fix(f).Done())
 	}
 	return out
-}
-
-// h2Seen is what the CDN's unread setting costs: it is on by default, and the
-// failure was seen with it.
-func h2Seen(v *View, l *Leg) originward.Standing {
-	if v.h2Fails(l).IsYes() {
-		return originward.Proved
-	}
-	return originward.Likely
 }
 
 // h2Fails answers whether an exchange that negotiated h2 fails after the

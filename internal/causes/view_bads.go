@@ -182,12 +182,27 @@ func (v *View) directCounts(l *Leg) bool {
 	case len(v.Hits) > 0 && !l.Main:
 		return false
 	}
+	if v.onlyCDN(l) {
+		return false
+	}
 	if l.Used == fact.Yes {
 		return l.Main
 	}
 	// Neither mode nor edge is known: https on 443 is the leg to judge by, and
 	// plain http only where nothing else works.
 	return l.Scheme == "https" || !v.sibling(l)
+}
+
+// onlyCDN reports whether the host's packet filter admits every source of the
+// CDN and turns strangers away: that a stranger fails to connect says nothing
+// then.
+func (v *View) onlyCDN(l *Leg) bool {
+	g := v.Gate(l)
+	if !g.Seen || len(g.CDN.Open) == 0 || len(g.CDN.Blocked)+len(g.CDN.Unsure) > 0 {
+		return false
+	}
+	s, ok := g.Public(probeOf(l))
+	return ok && s.Verdict != fact.VerdictAccept && !slices.ContainsFunc(l.Direct, func(x fact.Item[fact.Exchange]) bool { return x.Fact.Connected() })
 }
 
 // closedBehind reports whether the host shows that new connections of the edge

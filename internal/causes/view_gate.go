@@ -184,7 +184,7 @@ func (g Gate) SourceSeg(a netip.Addr) (fact.FirewallSegment, bool) {
 func (v *View) Forwarded(l *Leg) Ans {
 	g := v.Gate(l)
 	if !g.Seen {
-		return Unseen(lookFirewall)
+		return v.noRules(l)
 	}
 	for _, s := range slices.Concat(g.CDN.Open, g.CDN.Blocked, g.CDN.Unsure) {
 		if s.Redirect.IsValid() && s.Redirect != l.Target() {
@@ -192,6 +192,18 @@ func (v *View) Forwarded(l *Leg) Ans {
 		}
 	}
 	return No(l.String()+" is not handed on", g.By...)
+}
+
+// noRules is the answer of a host whose packet filter holds no rules at all:
+// it hands nothing on. Where it was not read, a port without a socket may be a
+// container's.
+func (v *View) noRules(l *Leg) Ans {
+	for _, it := range v.firewall {
+		if v.Here(l) && len(it.Fact.Engines) == 0 && len(it.Fact.Limits) == 0 {
+			return No("the host's packet filter holds no rules", it.ID)
+		}
+	}
+	return Unseen(lookFirewall)
 }
 
 // CodesOf are the codes that an edge may answer for a segment's verdict.

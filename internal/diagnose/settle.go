@@ -2,9 +2,11 @@ package diagnose
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/originward/originward"
+	"github.com/originward/originward/fact"
 	"github.com/originward/originward/internal/causes"
 )
 
@@ -12,8 +14,10 @@ import (
 func (e *explained) settle() {
 	for i := range e.verdicts {
 		e.needs(&e.verdicts[i])
+		e.ofTheOrigin(&e.verdicts[i])
 		e.latent(&e.verdicts[i])
 	}
+	e.eitherWay()
 	e.giveWay()
 	e.settled()
 }
@@ -34,6 +38,74 @@ func (e *explained) needs(v *causes.Verdict) {
 			v.Next = &originward.Next{Observe: n.Any[0], Question: n.Question, How: n.How}
 		}
 	}
+}
+
+// ofTheOrigin caps a proof by what a host says of itself where nothing tells
+// that this host has the origin's address: it may be another machine. Behind
+// NAT the person's word counts, as the host's addresses were read.
+func (e *explained) ofTheOrigin(v *causes.Verdict) {
+	if v.Standing != originward.Proved || !v.Subject.Addr.IsValid() || !e.has(v.For, []originward.Vantage{originward.Host}) {
+		return
+	}
+	if here := e.view.HostIs(v.Subject.Addr); !here.Known() && len(here.By) == 0 {
+		v.Lower(originward.Likely, "nothing tells whether the host that was looked at has "+v.Subject.Addr.String())
+		v.Next = here.Look.Next()
+	}
+}
+
+// eitherWay caps a proof for a port that the edge may not use at all: while
+// neither mode nor record tells, the same failure may have come by the other
+// port of the same address, where this cause does not stand.
+func (e *explained) eitherWay() {
+	if e.view.Mode.HTTPS.Known() {
+		return
+	}
+	var lower []int
+	for i := range e.verdicts {
+		v := &e.verdicts[i]
+		if v.Standing != originward.Proved {
+			continue
+		}
+		l := e.leg(v.Subject)
+		if l == nil {
+			continue
+		}
+		for _, o := range e.view.Legs {
+			if o != l && o.Origin == l.Origin && o.Used != fact.No && sharesFailure(l, o) && !e.provedOn(v.Cause, o) {
+				lower = append(lower, i)
+				break
+			}
+		}
+	}
+	for _, i := range lower {
+		v := &e.verdicts[i]
+		v.Lower(originward.Likely, "whether the edge uses port "+strconv.Itoa(int(v.Subject.Port))+" is not known, and the other port of the address fails for another reason")
+		v.Next = &originward.Next{Observe: originward.CDN, Question: fact.QCDNSettings, How: causes.HowToAdd(originward.CDN)}
+	}
+}
+
+// leg is the one that a subject names.
+func (e *explained) leg(s originward.Subject) *causes.Leg {
+	for _, l := range e.view.Legs {
+		if l.Addr() == s.Addr && l.Port == s.Port {
+			return l
+		}
+	}
+	return nil
+}
+
+// sharesFailure reports whether one answer of the edge counts as a failure of
+// both legs.
+func sharesFailure(a, b *causes.Leg) bool {
+	return slices.ContainsFunc(a.Bads, func(x causes.Bad) bool {
+		return x.Edge && slices.ContainsFunc(b.Bads, func(y causes.Bad) bool { return y.Edge && y.Code == x.Code })
+	})
+}
+
+func (e *explained) provedOn(id originward.CauseID, l *causes.Leg) bool {
+	return slices.ContainsFunc(e.verdicts, func(v causes.Verdict) bool {
+		return v.Cause == id && v.Standing == originward.Proved && v.Subject.Addr == l.Addr() && v.Subject.Port == l.Port
+	})
 }
 
 // has reports whether one of the ids is evidence of one of the vantages.
