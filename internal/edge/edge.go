@@ -40,7 +40,6 @@ type Edge struct {
 	loopID  []byte // this edge's entry in CDN-Loop
 	turn    atomic.Uint32
 	own     atomic.Pointer[ownAddrs]
-	server2 *server2
 
 	draining atomic.Bool
 	stop     chan struct{} // closed when the edge ends
@@ -80,7 +79,6 @@ func New(cfg *config.Config, o Options) (*Edge, error) {
 	e.state.Store(st)
 	e.file = cfg
 	e.own.Store(&ownAddrs{})
-	e.server2 = newServer2(e)
 	return e, nil
 }
 
@@ -98,7 +96,6 @@ func (e *Edge) Start() error {
 	if e.access != nil {
 		e.work.Go(e.flushLog)
 	}
-	e.work.Go(func() { _ = e.server2.http.Serve(e.server2) }) // ends with ErrServerClosed only
 	for _, w := range cfg.Warnings {
 		e.log.Warn("configuration", "problem", w.Error())
 	}
@@ -143,14 +140,10 @@ func (e *Edge) Shutdown(ctx context.Context) error {
 	e.closeListeners()
 	e.mu.Lock()
 	for c := range e.visitors {
-		if c.idle.Load() {
-			_ = c.tcp.SetReadDeadline(longAgo) // wakes it up to see the drain
-		}
+		c.drain()
 	}
 	e.mu.Unlock()
 	close(e.stop)
-	// HTTP/2 visitors are told to go away; the wait for them is ours.
-	_ = e.server2.http.Shutdown(ctx)
 	done := make(chan struct{})
 	go func() {
 		e.work.Wait()

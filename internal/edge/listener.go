@@ -165,16 +165,12 @@ func (e *Edge) accept(l *listener) {
 			_ = conn.Close() // a TCP listener gives TCP connections only
 			continue
 		}
-		c := newVisitor(e, tcp, l.key.https)
-		if !e.admit(c) {
-			_ = tcp.Close() // the edge is shutting down
+		c, err := newVisitor(e, tcp, l.key.https)
+		if err != nil || !e.admit(c) {
+			_ = tcp.Close() // gone already, or the edge is shutting down
 			continue
 		}
-		e.work.Go(func() {
-			if !c.serve() {
-				e.dismiss(c)
-			}
-		})
+		c.start()
 	}
 }
 

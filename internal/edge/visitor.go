@@ -14,7 +14,9 @@ import (
 
 	"crypto/tls"
 
+	"github.com/originward/originward/internal/edge/h2"
 	"github.com/originward/originward/internal/http1"
+	"github.com/originward/originward/internal/sock"
 )
 
 // visitor is one visitor's connection. One goroutine owns it: it reads requests,
@@ -22,13 +24,15 @@ import (
 type visitor struct {
 	edge   *Edge
 	tcp    *net.TCPConn
-	w      io.Writer // tcp, or TLS over it
-	rd     net.Conn  // the same, for deadlines
+	w      io.Writer // sock, or TLS over it
+	sock   *sock.Conn
+	tls    *tlsConn // nil over plain HTTP
 	reader *http1.Reader
 	info   visitorInfo
 	readBy time.Time
 	timers timerSet
 	idle   atomic.Bool // waits for a request: draining may close it
+	conn2  atomic.Pointer[h2.Conn]
 	// set and interrupt are setRead and interruptRead as functions, made once.
 	set       func(time.Time)
 	interrupt func()
@@ -47,8 +51,12 @@ type pooledVisit struct {
 	patience patience
 }
 
-func newVisitor(e *Edge, tcp *net.TCPConn, https bool) *visitor {
-	c := &visitor{edge: e, tcp: tcp, w: tcp, rd: tcp}
+func newVisitor(e *Edge, tcp *net.TCPConn, https bool) (*visitor, error) {
+	s, err := sock.New(tcp)
+	if err != nil {
+		return nil, err
+	}
+	c := &visitor{edge: e, tcp: tcp, w: s, sock: s}
 	c.set, c.interrupt = c.setRead, c.interruptRead
 	t := e.state.Load().cfg.Timers
 	c.timers = timerSet{t.Client, t.Header}
@@ -62,38 +70,69 @@ func newVisitor(e *Edge, tcp *net.TCPConn, https bool) *visitor {
 		ap := a.AddrPort()
 		c.info.local = netip.AddrPortFrom(ap.Addr().Unmap().WithZone(""), ap.Port())
 	}
-	return c
+	return c, nil
 }
 
-// serve runs the connection until its end; handed tells that it goes on without
-// this goroutine, over HTTP/2.
-func (c *visitor) serve() (handed bool) {
-	defer func() {
-		if !handed {
-			c.tcp.Close()
-		}
-	}()
-	if c.info.https {
-		conn, ok := c.handshake()
-		if !ok {
-			return false
-		}
-		if conn.ConnectionState().NegotiatedProtocol == "h2" {
-			return c.edge.server2.hand(c.edge, c, conn)
-		}
-		c.w, c.rd = conn, conn
-		defer conn.Close() // says goodbye before the socket closes
+// start runs the connection until its end. A handshake needs a deep stack: what
+// follows it runs in a goroutine of its own, which begins with a small one.
+func (c *visitor) start() {
+	if !c.info.https {
+		c.edge.work.Go(c.serve)
+		return
 	}
-	c.reader = http1.NewReader(c.rd)
+	c.edge.work.Go(func() {
+		if !c.handshake() {
+			c.end()
+			return
+		}
+		c.edge.work.Go(c.serve)
+	})
+}
+
+// end closes the connection and ends its accounting.
+func (c *visitor) end() {
+	if c.tls != nil {
+		_ = c.tls.Close() // says goodbye before the socket closes
+		c.tls.wire.free()
+	}
+	c.tcp.Close()
+	c.edge.dismiss(c)
+}
+
+// serve serves requests until the connection's end.
+func (c *visitor) serve() {
+	defer c.end()
+	if c.tls == nil {
+		c.reader = http1.NewReader(c.sock)
+	} else {
+		if c.tls.ConnectionState().NegotiatedProtocol == "h2" {
+			c.serve2()
+			return
+		}
+		c.w = c.tls
+		c.reader = http1.NewReader(c.tls)
+	}
 	defer c.reader.Reset(nil)
 	for c.one() {
 	}
-	return false
+}
+
+// drain lets the connection end with the requests that are under way. It may be
+// called from any goroutine.
+func (c *visitor) drain() {
+	if conn := c.conn2.Load(); conn != nil {
+		conn.Drain()
+		return
+	}
+	if c.idle.Load() {
+		_ = c.tcp.SetReadDeadline(longAgo) // wakes it up to see the drain
+	}
 }
 
 // handshake does the TLS handshake within the timer for heads.
-func (c *visitor) handshake() (*tls.Conn, bool) {
-	conn := tls.Server(c.tcp, c.edge.state.Load().tls.base)
+func (c *visitor) handshake() bool {
+	wire := &tlsWire{Conn: c.sock}
+	conn := tls.Server(wire, c.edge.state.Load().tls.base)
 	c.setRead(time.Now().Add(c.timers.header))
 	if err := conn.HandshakeContext(context.Background()); err != nil {
 		var plain tls.RecordHeaderError
@@ -104,7 +143,8 @@ func (c *visitor) handshake() (*tls.Conn, bool) {
 			c.linger()
 		}
 		c.edge.log.Debug("TLS handshake with a visitor", "client", c.info.text, "error", err)
-		return nil, false
+		wire.free()
+		return false
 	}
 	st := conn.ConnectionState()
 	c.info.sni = lower(st.ServerName)
@@ -112,7 +152,8 @@ func (c *visitor) handshake() (*tls.Conn, bool) {
 	if st.CurveID != 0 {
 		c.info.tls.curve = st.CurveID.String()
 	}
-	return conn, true
+	c.tls = &tlsConn{Conn: conn, wire: wire}
+	return true
 }
 
 func lower(s string) string { return string(bytes.ToLower([]byte(s))) }
@@ -265,8 +306,8 @@ func (c *visitor) after(v *visit, r *respond1) bool {
 // linger ends a connection on which the visitor may still be sending: closing at
 // once would answer that with a reset, and the response could be lost.
 func (c *visitor) linger() {
-	if conn, ok := c.rd.(*tls.Conn); ok && conn.ConnectionState().HandshakeComplete {
-		_ = conn.CloseWrite() // what follows ends the connection either way
+	if c.tls != nil {
+		_ = c.tls.CloseWrite() // what follows ends the connection either way
 	}
 	if c.tcp.CloseWrite() != nil {
 		return

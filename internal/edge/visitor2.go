@@ -1,18 +1,11 @@
 package edge
 
 import (
-	"context"
-	"crypto/tls"
 	"errors"
 	"io"
-	"log/slog"
-	"net"
-	"net/http"
-	"strconv"
-	"strings"
 	"sync"
-	"time"
 
+	"github.com/originward/originward/internal/edge/h2"
 	"github.com/originward/originward/internal/http1"
 )
 
@@ -24,310 +17,206 @@ const (
 	maxStreams2   = 128
 )
 
-// server2 is the library's server for HTTP/2 visitors. It is handed connections
-// after their handshake.
-type server2 struct {
-	http  *http.Server
-	conns chan net.Conn
-	ended chan struct{}
-	addr  net.Addr
+// visits2 are reused by the streams of all connections.
+var visits2 = sync.Pool{New: func() any {
+	p := &pooledVisit2{visit: newVisit()}
+	p.interrupt = func() { p.body.s.Interrupt() }
+	return p
+}}
 
-	mu       sync.Mutex
-	visitors map[net.Conn]*visitor // guarded by mu
+// pooledVisit2 is a visit of HTTP/2 with what belongs to it.
+type pooledVisit2 struct {
+	visit     *visit
+	respond   respond2
+	head      http1.Head
+	body      body2
+	interrupt func()
 }
 
-func newServer2(e *Edge) *server2 {
-	s := &server2{conns: make(chan net.Conn), ended: make(chan struct{}), addr: &net.TCPAddr{}, visitors: map[net.Conn]*visitor{}}
-	protocols := new(http.Protocols)
-	protocols.SetHTTP2(true)
-	s.http = &http.Server{
-		Handler:        http.HandlerFunc(stream),
-		Protocols:      protocols,
-		HTTP2:          &http.HTTP2Config{MaxConcurrentStreams: maxStreams2},
-		MaxHeaderBytes: maxFieldBytes,
-		IdleTimeout:    e.state.Load().cfg.Timers.Client,
-		ErrorLog:       slog.NewLogLogger(e.log.Handler(), slog.LevelDebug),
-		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			return context.WithValue(ctx, visitorKey{}, s.visitor(c))
-		},
-		ConnState: func(c net.Conn, st http.ConnState) {
-			if st == http.StateClosed {
-				s.leave(e, c)
-			}
-		},
+// serve2 serves an HTTP/2 connection until its end.
+func (c *visitor) serve2() {
+	cfg := &h2.Config{
+		MaxStreams: maxStreams2, MaxFields: maxFieldBytes, Idle: c.timers.client, Slow: c.timers.header,
+		Handler: c.stream,
 	}
-	return s
-}
-
-// visitorKey is where a stream's context holds its visitor.
-type visitorKey struct{}
-
-func (s *server2) visitor(c net.Conn) *visitor {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.visitors[c]
-}
-
-// leave ends the accounting of a connection; it may be called more than once.
-func (s *server2) leave(e *Edge, c net.Conn) {
-	s.mu.Lock()
-	v := s.visitors[c]
-	delete(s.visitors, c)
-	s.mu.Unlock()
-	if v != nil {
-		e.dismiss(v)
-		e.work.Done()
+	err := h2.Serve(c.tls, cfg, func(conn *h2.Conn) {
+		c.conn2.Store(conn)
+		if c.edge.draining.Load() {
+			conn.Drain()
+		}
+	})
+	c.conn2.Store(nil)
+	var bad *h2.ConnError
+	if errors.As(err, &bad) {
+		c.edge.log.Debug("HTTP/2 visitor", "client", c.info.text, "error", err)
 	}
 }
 
-// Accept, Close and Addr make the server its own listener.
-
-// Accept waits for a connection to be handed over.
-func (s *server2) Accept() (net.Conn, error) {
-	select {
-	case c := <-s.conns:
-		return c, nil
-	case <-s.ended:
-		return nil, net.ErrClosed
+// stream serves one request.
+func (c *visitor) stream(s *h2.Stream) {
+	p, ok := visits2.Get().(*pooledVisit2)
+	if !ok {
+		return
 	}
-}
-
-// Close ends accepting; the library calls it once.
-func (s *server2) Close() error {
-	close(s.ended)
-	return nil
-}
-
-// Addr is of no meaning.
-func (s *server2) Addr() net.Addr { return s.addr }
-
-// hand gives a connection to the library, whose goroutines serve it from now on.
-func (s *server2) hand(e *Edge, c *visitor, conn *tls.Conn) bool {
-	_ = c.tcp.SetReadDeadline(time.Time{}) // a closed connection says so on the read that follows
-	s.mu.Lock()
-	s.visitors[conn] = c
-	s.mu.Unlock()
-	e.work.Add(1)
-	select {
-	case s.conns <- conn:
-		return true
-	case <-s.ended:
-		s.mu.Lock()
-		delete(s.visitors, conn)
-		s.mu.Unlock()
-		e.work.Done()
-		return false
-	}
-}
-
-// stream serves one request of an HTTP/2 connection, in a goroutine of the
-// library's, which speaks to the origin itself.
-func stream(w http.ResponseWriter, req *http.Request) {
-	c, ok := req.Context().Value(visitorKey{}).(*visitor)
-	if !ok || c == nil {
-		panic(http.ErrAbortHandler) // a connection that has ended already
-	}
-	v := newVisit()
-	out := &respond2{v: v, w: w}
-	v.begin(c.edge, &c.info, out)
-	v.ctx = req.Context()
-	v.interrupt = func() { _ = req.Body.Close() } // never fails for a server's request
-	if err := v.fill2(req); err != nil {
-		v.proto, v.method, v.head = http2x, req.Method, &http1.Head{}
-		v.badRequest(400, err)
-		c.edge.finish(v)
+	defer visits2.Put(p)
+	v := p.visit
+	p.respond = respond2{v: v, s: s, lines: p.respond.lines[:0]}
+	p.body = body2{s: s}
+	v.begin(c.edge, &c.info, &p.respond)
+	v.ctx, v.interrupt = s, p.interrupt
+	if err := p.fill(s); err != nil {
+		v.badRequest(status2(err), err)
+		v.edge.finish(v)
 		return
 	}
 	v.serve()
-	if v.cut {
-		panic(http.ErrAbortHandler) // resets the stream: the visitor must not take it for whole
-	}
 }
 
 var (
 	errTarget    = errors.New("the :path is no valid request target")
+	errMethod    = errors.New("the :method is no method")
 	errAuthority = errors.New("the :authority is no valid host")
 	errTooLong   = errors.New("the :path is longer than 16 KiB")
+	errTooLarge  = errors.New("the header fields are larger than 128 KiB")
 )
 
-// fill2 puts an HTTP/2 request into the visit, in the form in which HTTP/1.1's are.
-func (v *visit) fill2(req *http.Request) error {
-	v.proto, v.method = http2x, req.Method
-	target := req.RequestURI
+// status2 is the answer to a request that cannot be served.
+func status2(err error) int {
 	switch {
-	case !http1.ValidTarget(target) || !strings.HasPrefix(target, "/") && target != "*" && v.method != "CONNECT":
-		return errTarget
+	case errors.Is(err, errTooLong):
+		return 414
+	case errors.Is(err, errTooLarge):
+		return 431
+	}
+	return 400
+}
+
+// fill puts an HTTP/2 request into the visit, in the form in which HTTP/1.1's are.
+func (p *pooledVisit2) fill(s *h2.Stream) error {
+	v := p.visit
+	v.proto = http2x
+	p.head = http1.Head{Fields: s.Fields, ContentLength: s.Length}
+	v.head = &p.head
+	v.body = &p.body
+	v.method = methodOf(s.Method)
+	if s.TooLarge {
+		return errTooLarge
+	}
+	if !http1.ValidMethod(v.method) {
+		v.method = "GET" // for the page; what was sent is no method
+		return errMethod
+	}
+	target := s.Path
+	if v.method == "CONNECT" {
+		target = s.Authority
+	}
+	switch {
 	case len(target) > http1.DefaultLimits().Target:
 		return errTooLong
-	case !http1.ValidHost(req.Host):
+	case !http1.ValidTargetBytes(target), v.method != "CONNECT" && target[0] != '/' && string(target) != "*":
+		return errTarget
+	case !http1.ValidHostBytes(s.Authority):
 		return errAuthority
 	}
-	v.authority, v.target = []byte(req.Host), []byte(target)
-	v.path, v.query = v.target, nil
-	if i := strings.IndexByte(target, '?'); i >= 0 {
-		v.path, v.query = v.target[:i], v.target[i+1:]
+	v.authority, v.target = s.Authority, target
+	v.path, v.query = target, nil
+	for i, c := range target {
+		if c == '?' {
+			v.path, v.query = target[:i], target[i+1:]
+			break
+		}
 	}
-	v.setHost([]byte(hostname(req.Host)))
-	v.head = headOf(req)
-	v.body = &body2{req: req}
-	v.expect = false // the library answers it when the body is first read
+	v.setHost(http1.HostnameOf(s.Authority))
+	v.expect = !s.NoBody && v.head.HasToken("Expect", "100-continue")
 	return nil
 }
 
-// hostname is a valid host[:port] without its port and brackets.
-func hostname(host string) string {
-	if strings.HasPrefix(host, "[") {
-		name, _, _ := strings.Cut(host[1:], "]")
-		return name
+// methodOf is a method as a string, without allocating for the usual ones.
+func methodOf(b []byte) string {
+	switch string(b) {
+	case "GET":
+		return "GET"
+	case "HEAD":
+		return "HEAD"
+	case "POST":
+		return "POST"
 	}
-	name, _, _ := strings.Cut(host, ":")
-	return name
-}
-
-// headOf makes the codec's fields of a header map. HTTP/2 has no hop-by-hop
-// fields but TE.
-func headOf(req *http.Request) *http1.Head {
-	h := &http1.Head{ContentLength: req.ContentLength}
-	n := 0
-	for _, vs := range req.Header {
-		n += len(vs)
-	}
-	h.Fields = make([]http1.Field, 0, n)
-	for name, vs := range req.Header {
-		for _, val := range vs {
-			h.Fields = append(h.Fields, field2(name, val))
-		}
-	}
-	return h
-}
-
-func field2(name, val string) http1.Field {
-	f := http1.Field{Name: []byte(name), Value: []byte(val)}
-	f.ID = http1.LookupField(f.Name)
-	f.Hop = f.ID == http1.FieldTE
-	for _, c := range f.Name {
-		if c == '_' || c == '.' {
-			f.Odd = true
-		}
-	}
-	return f
+	return string(b)
 }
 
 // body2 is the body of an HTTP/2 request.
-type body2 struct{ req *http.Request }
+type body2 struct{ s *h2.Stream }
 
 // Framing is by length when one was declared, else open.
 func (b *body2) Framing() http1.Framing {
-	switch n := b.req.ContentLength; {
-	case n > 0:
-		return http1.Framing{Kind: http1.LengthBody, Length: n}
-	case n < 0:
-		return http1.Framing{Kind: http1.ChunkedBody}
+	switch {
+	case b.s.NoBody:
+		return http1.Framing{}
+	case b.s.Length >= 0:
+		return http1.Framing{Kind: http1.LengthBody, Length: b.s.Length}
 	}
-	return http1.Framing{}
+	return http1.Framing{Kind: http1.ChunkedBody}
 }
-
-// copyBuffer is the size of pieces between HTTP/2 streams and origins.
-const copyBuffer = 32 << 10
 
 // WriteTo copies the body.
-func (b *body2) WriteTo(w io.Writer) (int64, error) {
-	buf := make([]byte, copyBuffer)
-	var total int64
-	for {
-		n, err := b.req.Body.Read(buf)
-		if n > 0 {
-			m, werr := w.Write(buf[:n])
-			total += int64(m)
-			if werr != nil {
-				return total, &http1.WriteError{Written: total, Err: werr}
-			}
-		}
-		if err == io.EOF {
-			return total, nil
-		}
-		if err != nil {
-			return total, err
-		}
-	}
-}
+func (b *body2) WriteTo(w io.Writer) (int64, error) { return b.s.WriteTo(w) }
 
 // Trailers are there once the body has been read.
-func (b *body2) Trailers() []http1.Field {
-	var out []http1.Field
-	for name, vs := range b.req.Trailer {
-		for _, val := range vs {
-			out = append(out, field2(name, val))
-		}
-	}
-	return out
-}
+func (b *body2) Trailers() []http1.Field { return b.s.Trailers() }
 
 // respond2 answers a visitor over HTTP/2.
 type respond2 struct {
-	v *visit
-	w http.ResponseWriter
+	v     *visit
+	s     *h2.Stream
+	lines []byte // field lines of the head on its way out
 }
 
-func (r *respond2) set(name, value string) { r.w.Header().Add(name, value) }
-
-// interim passes a 1xx response on; 100 is the library's affair.
+// interim passes a 1xx response on; an origin's 100 is for the edge only.
 func (r *respond2) interim(h *http1.ResponseHead) error {
-	if h.Status == 100 {
+	if h.Status == 100 && h != proceed {
 		return nil
 	}
-	head := r.w.Header()
-	for i := range h.Fields {
-		if f := &h.Fields[i]; !f.Hop {
-			head.Add(string(f.Name), string(f.Value))
-		}
+	if r.s.Started() {
+		return errAnswered
 	}
-	r.w.WriteHeader(h.Status)
-	clear(head)
+	r.lines = http1.AppendFields(r.lines[:0], h.Fields)
+	if err := r.s.Head(h.Status, r.lines, false); err != nil {
+		return err
+	}
+	r.s.Flush()
 	return nil
-}
-
-// edgeFields are the fields that the edge adds.
-func (r *respond2) edgeFields(fromOrigin bool) {
-	v := r.v
-	b := v.edgeLines(v.buf[:0], fromOrigin)
-	v.buf = b
-	for line := range strings.SplitSeq(strings.TrimSuffix(string(b), "\r\n"), "\r\n") {
-		name, val, _ := strings.Cut(line, ": ")
-		if name == "Proxy-Status" {
-			r.set(name, val) // behind the origin's, which stays
-			continue
-		}
-		r.w.Header().Set(name, val)
-	}
 }
 
 // forward sends the origin's response.
 func (r *respond2) forward(h *http1.ResponseHead, c *content) error {
-	head := r.w.Header()
-	fields := r.v.responseFields(nil, h, c.decoded)
-	for line := range strings.SplitSeq(strings.TrimSuffix(string(fields), "\r\n"), "\r\n") {
-		if name, val, ok := strings.Cut(line, ": "); ok {
-			head.Add(name, val)
-		}
-	}
+	v := r.v
+	b := v.responseFields(r.lines[:0], h, c.decoded)
 	f := c.framing()
 	if n := declared(h, f, c.decoded); n >= 0 {
-		head.Set("Content-Length", decimal(n))
+		b = http1.AppendContentLength(b, n)
 	}
-	r.edgeFields(true)
-	r.w.WriteHeader(h.Status)
-	if f.Kind == http1.NoBody || r.v.method == "HEAD" {
+	b = v.edgeLines(b, true)
+	r.lines = b
+	none := f.Kind == http1.NoBody || v.method == "HEAD" || f.Kind == http1.LengthBody && f.Length == 0
+	if err := r.s.Head(h.Status, b, none); err != nil {
+		return err
+	}
+	if none {
+		r.s.Flush()
 		return nil
 	}
-	return r.copy(c)
+	left := int64(-1)
+	if f.Kind == http1.LengthBody {
+		left = f.Length
+	}
+	return r.copy(c, left)
 }
 
-func (r *respond2) copy(c *content) error {
-	flusher, _ := r.w.(http.Flusher)
+// copy sends the content; left is its length, -1 when it is not known.
+func (r *respond2) copy(c *content, left int64) error {
 	for {
-		if len(c.ready()) == 0 && flusher != nil {
-			flusher.Flush() // the next piece has to be waited for
+		if len(c.ready()) == 0 {
+			r.s.Flush() // the next piece has to be waited for
 		}
 		p, err := c.next()
 		if err == io.EOF {
@@ -336,42 +225,46 @@ func (r *respond2) copy(c *content) error {
 		if err != nil {
 			return err
 		}
-		if _, err := r.w.Write(p); err != nil {
+		if left >= 0 {
+			left -= int64(len(p))
+		}
+		last := left == 0
+		if err := r.s.Data(p, last); err != nil {
 			return err
 		}
 		r.v.sent += int64(len(p))
+		if last {
+			// The source still has to see its own end.
+			_, err := c.next()
+			if err == io.EOF {
+				return nil
+			}
+			return err
+		}
 	}
-	for _, t := range c.trailers() {
-		r.set(http.TrailerPrefix+string(t.Name), string(t.Value))
-	}
-	return nil
+	return r.s.Trailer(c.trailers())
 }
 
 // own sends an answer of the edge's own.
 func (r *respond2) own(a *answerHead, body []byte) error {
-	head := r.w.Header()
-	clear(head)
+	v := r.v
+	b := append(r.lines[:0], v.edge.date.at(v.began)...)
 	for _, f := range a.fields {
-		head.Add(f[0], strings.Map(printable, f[1]))
+		b = http1.AppendHeader(b, f[0], f[1])
 	}
-	head.Set("Content-Length", decimal(int64(len(body))))
-	r.edgeFields(false)
-	r.w.WriteHeader(a.status)
-	if r.v.method == "HEAD" {
+	b = http1.AppendContentLength(b, int64(len(body)))
+	b = v.edgeLines(b, false)
+	r.lines = b
+	none := v.method == "HEAD" || len(body) == 0
+	if err := r.s.Head(a.status, b, none); err != nil {
+		return err
+	}
+	if none {
+		r.s.Flush()
 		return nil
 	}
-	r.v.sent += int64(len(body))
-	_, err := r.w.Write(body)
-	return err
-}
-
-func decimal(n int64) string { return strconv.FormatInt(n, 10) }
-
-func printable(c rune) rune {
-	if c < ' ' || c == 0x7f {
-		return ' '
-	}
-	return c
+	v.sent += int64(len(body))
+	return r.s.Data(body, true)
 }
 
 var (

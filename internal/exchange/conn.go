@@ -182,12 +182,20 @@ func (c *Conn) clean() bool {
 // alive tells whether an idle connection can be used.
 func (c *Conn) alive() bool { return c.wire.query.idle() }
 
+// afterFuncer is a context that calls functions itself, as package context asks for.
+type afterFuncer interface {
+	AfterFunc(f func()) (stop func() bool)
+}
+
 // watch makes ctx's end abort the connection; stop ends the watching.
 func (c *Conn) watch(ctx context.Context) (stop func() bool) {
+	if a, ok := ctx.(afterFuncer); ok {
+		return a.AfterFunc(c.wire.abortFunc)
+	}
 	if ctx.Done() == nil {
 		return nil
 	}
-	return context.AfterFunc(ctx, c.wire.abort)
+	return context.AfterFunc(ctx, c.wire.abortFunc)
 }
 
 // RoundTrip sends the request and reads the final response head, which holds until

@@ -39,7 +39,8 @@ type wire struct {
 	unsent  int           // bytes then waiting for room at the peer
 	ours    bool          // given up by a timer of ours
 
-	aborted atomic.Bool // the caller's context ended: deadlines are final
+	abortFunc func()      // abort, bound once
+	aborted   atomic.Bool // the caller's context ended: deadlines are final
 }
 
 func newWire(c *net.TCPConn, p *Profile) (*wire, error) {
@@ -48,6 +49,7 @@ func newWire(c *net.TCPConn, p *Profile) (*wire, error) {
 		return nil, err
 	}
 	w := &wire{TCPConn: c, sock: s, profile: p}
+	w.abortFunc = w.abort
 	if err := w.query.init(c); err != nil {
 		return nil, err
 	}

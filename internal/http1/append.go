@@ -118,6 +118,9 @@ func ValidMethod(s string) bool { return len(s) <= maxMethod && ValidFieldName(s
 // ValidTarget tells whether s can stand in a request line: not empty, visible bytes only, no "#".
 func ValidTarget(s string) bool { return len(s) > 0 && allIn(s, isTarget) }
 
+// ValidTargetBytes is ValidTarget for bytes.
+func ValidTargetBytes(b []byte) bool { return len(b) > 0 && indexNot(b, isTarget) < 0 }
+
 // ValidFieldName tells whether s is a token.
 func ValidFieldName(s string) bool { return len(s) > 0 && allIn(s, isToken) }
 

@@ -175,6 +175,9 @@ func (id FieldID) hop() bool {
 	return false
 }
 
+// InTrailer tells whether a field may stand in a trailer section.
+func InTrailer(id FieldID) bool { return id.inTrailer() }
+
 // inTrailer tells whether the field may stand in a trailer section: not if it frames,
 // routes, authenticates or conditions the message (RFC 9110 section 6.5.1).
 func (id FieldID) inTrailer() bool {

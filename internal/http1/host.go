@@ -119,3 +119,15 @@ func ValidHost(s string) bool {
 	_, _, ok := splitHost([]byte(s))
 	return ok
 }
+
+// ValidHostBytes is ValidHost for bytes.
+func ValidHostBytes(b []byte) bool {
+	_, _, ok := splitHost(b)
+	return ok
+}
+
+// HostnameOf is a valid host[:port] without its port and brackets.
+func HostnameOf(b []byte) []byte {
+	host, _, _ := splitHost(b)
+	return host
+}
