@@ -48,6 +48,10 @@ func seenCert(l *Leg, xs []fact.Item[fact.Exchange], outside bool) (served, bool
 		if x.Fact.Fault != nil && len(reasons) == 0 {
 			reasons = x.Fact.Fault.Reasons
 		}
+		if !outside && x.Subject.Host == "" {
+			// Collected without the site's name: the certificate was compared with an address.
+			reasons = slices.DeleteFunc(slices.Clone(reasons), func(r fact.CertReason) bool { return r == fact.CertNameMismatch })
+		}
 		if t.Judged != fact.No {
 			return served{l, t, reasons, x.ID, outside}, true
 		}
@@ -229,7 +233,10 @@ func judgeSelfSigned(v *View) []Verdict {
 		}
 		c := v.certCase("tls.cert-default-or-self-signed", s, Yes("the certificate for "+names(s.leaf())+" is "+what, s.by))
 		if s.alone() {
-			c.AtMost(originward.Possible, "a link of the chain may be missing instead: the certificate came alone")
+			c.AtMost(originward.Possible, "a link of the chain may be missing instead: nothing that was sent has signed the certificate")
+		}
+		if !s.outside && !s.has(fact.CertSelfSigned) {
+			c.AtMost(originward.Possible, "the host's own list of authorities is not the edge's")
 		}
 		c.Says("the origin serves a certificate that no authority vouches for", "The certificate for "+names(s.leaf())+" is "+what+", and the edge checks it.")
 		f := fix("Install a public certificate or one of the CDN's origin CA; or upload the own CA to the CDN's trust store; or lower the mode to full knowingly.",
@@ -267,8 +274,8 @@ func judgeChainIncomplete(v *View) []Verdict {
 		if !s.has(fact.CertChainIncomplete) && !s.alone() {
 			continue
 		}
-		miss := firstOf(s.tls.Missing, s.leaf().Issuer)
-		c := v.certCase("tls.chain-incomplete", s, Yes(itoa(len(s.tls.Chain))+" certificate was sent; "+miss+" is missing", s.by))
+		miss := s.missing()
+		c := v.certCase("tls.chain-incomplete", s, Yes("the certificate of "+miss+" is not among the "+itoa(len(s.tls.Chain))+" that were sent", s.by))
 		if !s.has(fact.CertChainIncomplete) {
 			// A leaf alone whose issuer is not known: either a link is missing, or
 			// the issuer is nobody's authority. Public issuers say where they are
@@ -286,11 +293,15 @@ func judgeChainIncomplete(v *View) []Verdict {
 	return out
 }
 
-// alone reports whether a single certificate was sent that another, which is
-// not trusted by itself, has signed.
+// alone reports whether a certificate was sent that another has signed, and
+// nothing else that belongs to it: no more was sent, or another chain's links.
 func (s served) alone() bool {
-	return s.has(fact.CertUnknownIssuer) && !s.has(fact.CertSelfSigned) && len(s.tls.Chain) == 1 && s.tls.Missing != "" && !s.leaf().SelfSigned
+	return s.selfMade() && !s.leaf().SelfSigned && s.leaf().Issuer != "" && s.leaf().Issuer != s.leaf().Subject &&
+		!slices.ContainsFunc(s.tls.Chain[1:], func(c fact.Cert) bool { return c.Subject == s.leaf().Issuer })
 }
+
+// missing names the certificate that should have followed.
+func (s served) missing() string { return firstOf(s.tls.Missing, s.leaf().Issuer) }
 
 // publicIssuer answers whether a lone certificate's issuer is an intermediate
 // of a trusted authority.
@@ -300,18 +311,18 @@ func (v *View) publicIssuer(s served) Ans {
 	}
 	for _, it := range v.certs {
 		for _, f := range it.Fact.Files {
-			if f.Issuer != nil && f.Issuer.Subject == s.tls.Missing && slices.ContainsFunc(f.Chain, func(c fact.Cert) bool { return c.SHA256 == s.leaf().SHA256 }) {
+			if f.Issuer != nil && f.Issuer.Subject == s.missing() && slices.ContainsFunc(f.Chain, func(c fact.Cert) bool { return c.SHA256 == s.leaf().SHA256 }) {
 				return when(!f.Issuer.SelfSigned, f.IssuerFile+" on the host holds its issuer, "+f.Issuer.Subject+", signed by "+f.Issuer.Issuer, it.ID)
 			}
 			for _, c := range f.Chain {
-				if c.Subject == s.tls.Missing && c.CA && !c.SelfSigned {
+				if c.Subject == s.missing() && c.CA && !c.SelfSigned {
 					return Yes(f.File+" on the host holds the missing link, "+c.Subject, it.ID)
 				}
 			}
 		}
 	}
-	if slices.ContainsFunc(publicIssuers, func(n string) bool { return hasAny(s.tls.Missing, n) }) {
-		return Yes("its issuer is "+s.tls.Missing+", an intermediate of a public authority", s.by)
+	if slices.ContainsFunc(publicIssuers, func(n string) bool { return hasAny(s.missing(), n) }) {
+		return Yes("its issuer is "+s.missing()+", an intermediate of a public authority", s.by)
 	}
 	return Unseen(lookCerts)
 }

@@ -31,7 +31,7 @@ func (v *View) empty(l *Leg) Ans {
 // site on a port.
 func (v *View) closePlace(l *Leg) (fact.Place, string) {
 	for _, it := range v.Live() {
-		site, _, ok := siteFor(it.Fact, v.Host, l.Port)
+		site, _, ok := siteAt(it.Fact, v.Host, l.Target())
 		if ok && site.Close != nil {
 			return *site.Close, it.ID
 		}
@@ -73,8 +73,8 @@ func (v *View) closedOnPurpose(l *Leg) Ans {
 	if a := v.Logged("the server's log shows that it closed without an answer", nil, fact.LogClosed444); a.IsYes() {
 		return a
 	}
-	if len(v.web) > 0 && v.LogsSeen().IsYes() {
-		return No("no line of the configuration closes, and no log line tells of it", v.web[0].ID)
+	if live := v.Web(func(w fact.WebConfig) bool { return w.Running == fact.Yes && servesPort(w, l.Port) }); len(live) > 0 && v.LogsSeen().IsYes() {
+		return No("no line of the configuration closes, and no log line tells of it", live[0].ID)
 	}
 	return Unseen(lookWeb)
 }

@@ -51,6 +51,10 @@ func (h Hit) Good() bool {
 	case 400, 403, 421, 429, 431, 494, 495, 496, 497:
 		return false
 	}
+	switch h.Fault {
+	case originward.HTTPResponseIncomplete, originward.HTTPResponseTransfer, originward.HTTPResponseContent:
+		return false // the head was good, and the visitor's body ends before its end
+	}
 	return h.Status < 500 && h.Code < 500
 }
 
@@ -186,13 +190,13 @@ func (v *View) firstScheme() string {
 
 // recordsTaken says which recorded exchanges of others count. With answers to
 // visits of our own none does: a record from before may be from before the
-// failure. Where all that we have is a wait, those that ended in vain tell what
+// failure. Where one of ours still waits, those that ended in vain tell what
 // such a wait comes to.
 func (v *View) recordsTaken() func(fact.EdgeExchange) bool {
 	switch {
 	case len(v.Hits) == 0:
 		return func(fact.EdgeExchange) bool { return true }
-	case slices.ContainsFunc(v.Hits, func(h Hit) bool { return !h.Pending }):
+	case !slices.ContainsFunc(v.Hits, func(h Hit) bool { return h.Pending }):
 		return func(fact.EdgeExchange) bool { return false }
 	}
 	return func(x fact.EdgeExchange) bool { return x.Fault != "" && slices.Contains(waitCodes, x.Code) }

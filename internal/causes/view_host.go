@@ -3,6 +3,7 @@ package causes
 import (
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/originward/originward"
 	"github.com/originward/originward/fact"
@@ -230,9 +231,17 @@ func boolCmp(a, b bool) int {
 }
 
 // siteFor is the virtual host that answers for the view's host on a port; ok
-// is false when the configuration does not tell.
+// is false when the configuration does not tell. Where no site has the name it
+// is the default of the port's IPv4 listener, which may not be that of IPv6.
 func siteFor(w fact.WebConfig, host string, port uint16) (site fact.Site, named, ok bool) {
+	return siteAt(w, host, netip.AddrPortFrom(netip.IPv4Unspecified(), port))
+}
+
+// siteAt is siteFor on one address of the host.
+func siteAt(w fact.WebConfig, host string, at netip.AddrPort) (site fact.Site, named, ok bool) {
+	port, six := at.Port(), at.Addr().Is6() && !at.Addr().Is4In6()
 	var fallback *fact.Site
+	best := 0
 	for i := range w.Sites {
 		s := &w.Sites[i]
 		if !listensOn(s.Listens, port) {
@@ -241,9 +250,17 @@ func siteFor(w fact.WebConfig, host string, port uint16) (site fact.Site, named,
 		if slices.ContainsFunc(s.Names, func(n string) bool { return nameMatches(n, host) }) {
 			return *s, true, true
 		}
-		isDefault := slices.ContainsFunc(s.Listens, func(l fact.Listen) bool { return l.Port == port && l.Default })
-		if fallback == nil || isDefault {
-			fallback = s
+		rank := 1
+		for _, l := range s.Listens {
+			if l.Port == port && l.Default {
+				rank = max(rank, 2)
+				if strings.HasPrefix(l.Addr, "[") == six {
+					rank = 3
+				}
+			}
+		}
+		if rank > best {
+			fallback, best = s, rank
 		}
 	}
 	if fallback == nil {

@@ -175,6 +175,9 @@ func (v *View) ways() []way {
 	if elsewhere := visitors[2:]; len(elsewhere) > 0 && !slices.ContainsFunc(v.Hits, defaultPort) {
 		visitors = elsewhere // the site was asked for on ports of its own, and on no other
 	}
+	if v.askedElsewhere() {
+		return nil // what direct exchanges met is all that is known of such a port
+	}
 	set, _, hasPort := v.Setting(func(s fact.CDNSettings) bool { return s.OriginPort > 0 && s.OriginPort < 65536 })
 	var out []way
 	for _, w := range visitors {
@@ -189,6 +192,22 @@ func (v *View) ways() []way {
 		out = addWay(out, way{s, p, fact.Yes, w.main})
 	}
 	return out
+}
+
+// askedElsewhere reports whether every visit was to ports that no CDN carries,
+// and none was answered: the usual ports are then not what was asked for. An
+// edge on a port of its own is asked there for the usual ports all the same.
+func (v *View) askedElsewhere() bool {
+	for _, a := range v.answers {
+		f := a.Fact
+		same := slices.ContainsFunc(v.exchanges, func(x fact.Item[fact.Exchange]) bool {
+			return x.Vantage == originward.Outside && x.Fact.Target.Port() == f.Target.Port()
+		})
+		if f.Status != 0 || !failedVisit(f) || !same || cdn.PortSupported(cdn.Cloudflare, f.Scheme, f.Target.Port()) != fact.No {
+			return false
+		}
+	}
+	return len(v.answers) > 0 && len(v.Hits) == 0
 }
 
 // defaultPort reports whether a visit came to the usual port of its scheme.
