@@ -28,6 +28,11 @@ type Firewall struct {
 	Answers []FirewallAnswer `json:"answers"` // one per destination address, port and family
 	Limits  []string         `json:"limits"`  // what could not be read or modelled
 	Proof   string           `json:"proof"`   // "kernel" = confirmed in a copy of the ruleset, "model", "disagreement"
+	// Probes counts the packets by which the kernel was asked, Agreed those that met the model's end and rule; of them
+	// Live were sent into the host's own interfaces, the others into the copy.
+	Probes int `json:"probes,omitempty"`
+	Agreed int `json:"agreed,omitempty"`
+	Live   int `json:"live,omitempty"`
 }
 
 // Question names the question.
@@ -59,8 +64,9 @@ type FirewallSegment struct {
 	Reply     bool           `json:"reply,omitempty"`   // it is the reply that is dropped
 	Redirect  netip.AddrPort `json:"redirect,omitzero"` // destination after DNAT
 	DependsOn []string       `json:"depends_on,omitempty"`
-	Rule      *FirewallRule  `json:"rule,omitempty"` // the deciding rule; nil with a chain policy or accept by default
-	Path      []string       `json:"path,omitempty"` // chains walked
+	Confirmed bool           `json:"confirmed,omitempty"` // the kernel did the same with addresses of the segment
+	Rule      *FirewallRule  `json:"rule,omitempty"`      // the deciding rule; nil with a chain policy or accept by default
+	Path      []string       `json:"path,omitempty"`      // chains walked
 }
 
 // FirewallRule is the rule, set element or policy that decides.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -21,6 +22,7 @@ type hostOptions struct {
 	ray     string
 	since   time.Duration
 	prove   bool
+	live    bool
 	window  time.Duration
 }
 
@@ -52,12 +54,19 @@ looked at.`,
 	c.Flags().StringVar(&o.ray, "ray", "", "ray of a failing request, to be found in the logs")
 	c.Flags().DurationVar(&o.since, "since", time.Hour, "how far back logs are read")
 	c.Flags().BoolVar(&o.prove, "prove", false, "confirm the packet filter's answer by the kernel, in a copy of the ruleset")
+	c.Flags().BoolVar(&o.live, "live", false, "with --prove: also send probes into this machine's own interfaces, guarded so that nothing leaves it or stays")
 	c.Flags().DurationVar(&o.window, "window", 0, "watch for this long, up to a minute, which connection attempts the kernel drops, and why")
 	return c
 }
 
 func hostRun(ctx context.Context, s streams, host string, o hostOptions) error {
-	ask := diagnose.HostAsk{Ray: o.ray, Since: o.since, Prove: o.prove, Window: o.window}
+	ask := diagnose.HostAsk{Ray: o.ray, Since: o.since, Prove: o.prove, Live: o.live, Window: o.window}
+	if o.live && !o.prove {
+		return usageError(errors.New("--live goes with --prove: it sends probes into this machine's own interfaces, after those in a copy of the ruleset"))
+	}
+	if o.window < 0 || o.window > time.Minute {
+		return usageError(fmt.Errorf("--window %v: allowed are 0 to 1m", o.window))
+	}
 	if host != "" {
 		name, err := diagnose.ParseHost(host)
 		if err != nil {

@@ -18,6 +18,7 @@ type HostAsk struct {
 	Ray     string
 	Since   time.Duration // how far back logs are read; 0 = an hour
 	Prove   bool          // confirm the packet filter's answer by the kernel, in a copy
+	Live    bool          // with Prove: and in the host's own interfaces, behind guards
 	Window  time.Duration // watch the kernel's drops for so long; 0 = not at all
 	Now     func() time.Time
 }
@@ -29,7 +30,7 @@ func CollectHost(ctx context.Context, a HostAsk) *originward.Bundle {
 		now = a.Now
 	}
 	ask := host.Ask{
-		Host: a.Host, Origins: a.Origins, Ports: a.Ports, Ray: a.Ray, Now: now, Prove: a.Prove, Window: a.Window,
+		Host: a.Host, Origins: a.Origins, Ports: a.Ports, Ray: a.Ray, Now: now, Prove: a.Prove, Live: a.Live, Window: a.Window,
 		CDN: func(addr netip.Addr) (string, netip.Prefix, bool) {
 			id, in := cdn.Lookup(addr)
 			return string(id), in, id != ""

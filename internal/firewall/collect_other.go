@@ -9,3 +9,8 @@ func Collect(context.Context, Options) (*Snapshot, error) { return nil, ErrUnsup
 
 // Prove needs a Linux kernel; see ErrUnsupported.
 func (s *Snapshot) Prove(context.Context, Answer) (Proof, error) { return Proof{}, ErrUnsupported }
+
+// ProveLive needs a Linux kernel; see ErrUnsupported.
+func (s *Snapshot) ProveLive(context.Context, Answer) (Proof, error) {
+	return Proof{}, ErrUnsupported
+}

@@ -3,6 +3,7 @@ package firewall
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -28,6 +29,14 @@ type Disagreement struct {
 	KernelPath []string `json:"kernel_path,omitempty"`
 }
 
+// way is the kernel's way in one line.
+func (d Disagreement) way() string {
+	if len(d.KernelPath) == 0 {
+		return ""
+	}
+	return ", by way of " + strings.Join(d.KernelPath, " → ")
+}
+
 // Apply marks the answer's segments by what the proof showed: confirmed where the kernel agreed, unknown where it did
 // not. Shares are adjusted.
 func (p Proof) Apply(a *Answer) {
@@ -38,10 +47,10 @@ func (p Proof) Apply(a *Answer) {
 				d := p.Disagree[j]
 				side.doubt(s.Verdict)
 				s.Verdict, s.Confirmed = Unknown, false
-				s.DependsOn = append(s.DependsOn, Tag{TagUnknown, "kernel", "model: " + d.Model + "; kernel: " + d.Kernel})
+				s.DependsOn = append(s.DependsOn, Tag{TagUnknown, "kernel", "model: " + d.Model + "; kernel: " + d.Kernel + d.way()})
 				continue
 			}
-			s.Confirmed = slices.ContainsFunc(p.Sources, func(x netip.Addr) bool { return s.holds(x.String()) })
+			s.Confirmed = s.Confirmed || slices.ContainsFunc(p.Sources, func(x netip.Addr) bool { return s.holds(x.String()) })
 		}
 	}
 }

@@ -115,6 +115,9 @@ func (e *engine) walk(r *ruleset.Rule, st *state, c *cursor, cr *chainRun, stack
 	for c.i < len(r.Exprs) {
 		ex := &r.Exprs[c.i]
 		c.i++
+		if int(ex.Kind) < len(effects) && effects[ex.Kind] {
+			e.feed(ex, st, c)
+		}
 		d, pieces, v := e.step(ex, c, r)
 		switch d {
 		case didBreak:

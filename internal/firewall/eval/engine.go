@@ -53,6 +53,7 @@ type engine struct {
 	outcomes []Outcome
 	layers   []*layer
 	limits   []Limit
+	feeding  []Feed
 	nats     []*natRef
 	dynsets  map[any]uint64
 	fibs     map[fib.Query][]fib.Part

@@ -21,6 +21,7 @@ func (h *Host) Run(q Query) *Result {
 		o.Tags = addTag(o.Tags, Tag{TagExternal, "hook order", "legacy iptables and nf_tables chains at the same priority run in the order they were registered, which cannot be read"})
 	}
 	res.Outcomes = append(res.Outcomes, other.Outcomes...)
+	res.Feeds = append(res.Feeds, other.Feeds...)
 	return res
 }
 
@@ -41,7 +42,7 @@ func (h *Host) run(q Query, flip bool) *Result {
 		e.deliver(s, res)
 	}
 	res.engine = e
-	res.Outcomes, res.Limits = e.outcomes, e.limits
+	res.Outcomes, res.Limits, res.Feeds = e.outcomes, e.limits, e.feeding
 	return res
 }
 

@@ -13,6 +13,8 @@ type Result struct {
 	// Outcomes are all possible ends; a source in more than one has its end depend on their tags.
 	Outcomes []Outcome
 	Limits   []Limit
+	// Feeds lists what remembers packets on their way.
+	Feeds []Feed
 	// Delivery is local, forward or none; with rewrites, that of the last state.
 	Delivery string
 	engine   *engine

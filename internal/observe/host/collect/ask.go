@@ -27,6 +27,7 @@ type Ask struct {
 	Watching func()
 
 	Prove bool // let the kernel confirm the firewall's answer in a copy of the ruleset (root)
+	Live  bool // with Prove: and in the host's own interfaces, behind guards
 
 	Root string           // prefix of every file that is read; empty = "/"
 	Proc string           // procfs; empty = Root/proc

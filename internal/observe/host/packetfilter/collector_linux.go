@@ -35,7 +35,7 @@ func run(ctx context.Context, env *collect.Env) ([]originward.Evidence, []origin
 	if err != nil {
 		return nil, []originward.NotObserved{collect.Missing(fact.QFirewall, originward.Subject{}, "the packet filters were not read: "+escape.Line(err.Error(), 300), permission(err))}
 	}
-	s := survey{env: env, snap: snap, proof: "model"}
+	s := survey{env: env, snap: snap}
 	f := fact.Firewall{Answers: []fact.FirewallAnswer{}, Limits: []string{}}
 	for _, dst := range append(env.Locals(ctx, originward.IP4), env.Locals(ctx, originward.IP6)...) {
 		for _, port := range env.Ports {
@@ -50,7 +50,8 @@ func run(ctx context.Context, env *collect.Env) ([]originward.Evidence, []origin
 	for _, l := range snap.Unread {
 		s.limit(l)
 	}
-	f.Limits, f.Proof, f.Engines = append(f.Limits, s.limits...), s.proof, engines(snap, f.Answers)
+	f.Limits, f.Proof, f.Engines = append(f.Limits, s.limits...), s.proof(), engines(snap, f.Answers)
+	f.Probes, f.Agreed, f.Live = s.probes, s.agreed, s.live
 	if len(f.Answers) == 0 {
 		return nil, append(s.missing, collect.Missing(fact.QFirewall, originward.Subject{}, "the host has no address to ask the packet filters about", "name the origin's address"))
 	}
@@ -111,9 +112,11 @@ func permission(err error) string {
 type survey struct {
 	env     *collect.Env
 	snap    *firewall.Snapshot
-	proof   string
 	limits  []string
 	missing []originward.NotObserved
+
+	asked, proven                   int // answers the kernel was to confirm, and those it was asked about
+	probes, agreed, disagreed, live int
 }
 
 func (s *survey) ask(ctx context.Context, dst netip.Addr, port uint16) fact.FirewallAnswer {
@@ -122,7 +125,7 @@ func (s *survey) ask(ctx context.Context, dst netip.Addr, port uint16) fact.Fire
 		s.limit(l)
 	}
 	if s.env.Prove {
-		s.prove(ctx, a)
+		s.prove(ctx, &a)
 	}
 	out := answer(a)
 	sets, all := s.snap.SourceSets(port)
@@ -136,22 +139,44 @@ func (s *survey) ask(ctx context.Context, dst netip.Addr, port uint16) fact.Fire
 	return out
 }
 
-// prove lets the kernel confirm an answer in a copy of the ruleset.
-func (s *survey) prove(ctx context.Context, a firewall.Answer) {
-	p, err := s.snap.Prove(ctx, a)
-	if err != nil {
-		s.limit(firewall.Limit{What: "the kernel's own word on the packet filters", Why: err.Error(), How: "run as root"})
-		return
+// prove lets the kernel confirm an answer in a copy of the ruleset, and in the host's own interfaces when asked to. Where
+// it does otherwise the answer is unknown, and holds both ways.
+func (s *survey) prove(ctx context.Context, a *firewall.Answer) {
+	s.asked++
+	ways := []func(context.Context, firewall.Answer) (firewall.Proof, error){s.snap.Prove}
+	if s.env.Live {
+		ways = append(ways, s.snap.ProveLive)
 	}
-	for _, l := range p.Limits {
-		s.limit(l)
+	for i, way := range ways {
+		p, err := way(ctx, *a)
+		if err != nil {
+			s.limit(firewall.Limit{What: "the kernel's own word on the packet filters", Why: err.Error(), How: "run as root"})
+			continue
+		}
+		for _, l := range p.Limits {
+			s.limit(l)
+		}
+		s.probes, s.agreed, s.disagreed = s.probes+p.Probes, s.agreed+p.Agreed, s.disagreed+len(p.Disagree)
+		if i > 0 {
+			s.live += p.Probes
+		} else if p.Done {
+			s.proven++
+		}
+		if p.Done {
+			p.Apply(a)
+		}
 	}
+}
+
+// proof says how far the answers are confirmed; nothing short of all of them counts.
+func (s *survey) proof() string {
 	switch {
-	case len(p.Disagree) > 0:
-		s.proof = "disagreement"
-	case p.Done && s.proof == "model":
-		s.proof = "kernel"
+	case s.disagreed > 0:
+		return "disagreement"
+	case s.asked > 0 && s.proven == s.asked:
+		return "kernel"
 	}
+	return "model"
 }
 
 // limit notes something that was not read or modelled, once.
@@ -209,7 +234,11 @@ func summary(f fact.Firewall) string {
 	for _, a := range f.Answers {
 		parts = append(parts, fmt.Sprintf("%s: the edge's ranges %s, others %s", netip.AddrPortFrom(a.Dst, a.Port), side(a.CDN), side(a.Others)))
 	}
-	return escape.Line("New connections to "+strings.Join(parts, "; ")+".", 1000)
+	text := "New connections to " + strings.Join(parts, "; ") + "."
+	if f.Probes > 0 {
+		text = fmt.Sprintf("The kernel agreed on %d of %d probes. %s", f.Agreed, f.Probes, text)
+	}
+	return escape.Line(text, 1000)
 }
 
 func side(segs []fact.FirewallSegment) string {

@@ -49,7 +49,7 @@ func segments(a firewall.Answer, side firewall.Side, most int) []fact.FirewallSe
 
 func segment(a firewall.Answer, s firewall.Segment) fact.FirewallSegment {
 	f := fact.FirewallSegment{
-		Ranges: s.Prefixes, Verdict: verdict(s), With: with(s.RejectWith), Hook: s.Hook, Reply: s.Reply, DependsOn: depends(s),
+		Ranges: s.Prefixes, Verdict: verdict(s), With: with(s.RejectWith), Hook: s.Hook, Reply: s.Reply, DependsOn: depends(s), Confirmed: s.Confirmed,
 	}
 	if s.PrefixCount == len(s.Prefixes) {
 		f.Addresses = addresses(s.Prefixes)
