@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"github.com/originward/originward/internal/config"
 	"github.com/originward/originward/internal/edge"
 	"github.com/originward/originward/internal/edgeapi"
+	"github.com/originward/originward/internal/store"
 )
 
 type serveOptions struct {
@@ -66,9 +68,35 @@ func serve(ctx context.Context, s streams, cfg *config.Config, o serveOptions) e
 	if err != nil {
 		return usageError(err)
 	}
-	api, err := edgeapi.Start(e, log)
+	live, closeStore, err := openStore(ctx, e, log)
 	if err != nil {
-		return fmt.Errorf("start the control API: %w", err)
+		return err
 	}
-	return errors.Join(edge.Run(ctx, e), api.Shutdown(context.WithoutCancel(ctx)))
+	api, err := edgeapi.Start(e, edgeapi.Options{Live: live, Log: log})
+	if err != nil {
+		return errors.Join(fmt.Errorf("start the control API: %w", err), closeStore())
+	}
+	return errors.Join(edge.Run(ctx, e), api.Shutdown(context.WithoutCancel(ctx)), closeStore())
+}
+
+// openStore opens the store of the configuration and puts its zones in force. It
+// is nil when the configuration has no place for one.
+func openStore(ctx context.Context, e *edge.Edge, log *slog.Logger) (*edgeapi.Live, func() error, error) {
+	cfg := e.Config()
+	place := cfg.Store
+	switch {
+	case place == "" && cfg.Data == "":
+		return nil, func() error { return nil }, nil
+	case place == "":
+		place = filepath.Join(cfg.Data, "store.db")
+	}
+	s, err := store.Open(ctx, place, store.Options{})
+	if err != nil {
+		return nil, nil, usageError(err)
+	}
+	live, err := edgeapi.NewLive(ctx, s, e, log)
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("store: %w", err), s.Close())
+	}
+	return live, s.Close, nil
 }

@@ -72,6 +72,17 @@ zones:
     rules: {custom: [{expression: 'ip.src in {192.0.2.0/24}', action: block}], rate_limits: []}
 `
 
+func TestStoreDSN(t *testing.T) {
+	c, err := Loader{}.Parse("edge.yaml", []byte("listen: {}\nstore: postgres://edge@db/edge"))
+	if err != nil || c.Store != "postgres://edge@db/edge" {
+		t.Errorf("%v, %v", c, err)
+	}
+	_, err = Loader{}.Parse("edge.yaml", []byte("listen: {}\nstore: mysql://edge:secret@db/edge"))
+	if err == nil || strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), "edge.yaml:2: store:") {
+		t.Errorf("another database: %v", err)
+	}
+}
+
 func TestDocumentedExample(t *testing.T) {
 	dir := files(t)
 	path := filepath.Join(dir, "edge.yaml")

@@ -10,7 +10,7 @@ import (
 )
 
 // topLevelKeys lists the keys of the file, for messages about an empty one.
-var topLevelKeys = []string{"listen", "colo", "egress", "resolver", "data", "timers", "trust", "api_tokens", "api_tls", "zones"}
+var topLevelKeys = []string{"listen", "colo", "egress", "resolver", "data", "store", "timers", "trust", "api_tokens", "api_tls", "zones"}
 
 func (r *reader) config(v value) *Config {
 	c := &Config{File: r.file, Colo: "LAB", Timers: DefaultTimers()}
@@ -21,6 +21,7 @@ func (r *reader) config(v value) *Config {
 		key{"egress", func(v value) { c.Egress = v.egress() }},
 		key{"resolver", func(v value) { c.Resolver = v.resolvers() }},
 		key{"data", func(v value) { c.Data, _ = v.filePath() }},
+		key{"store", func(v value) { c.Store = v.storeDSN() }},
 		key{"timers", func(v value) { v.timers(&c.Timers) }},
 		key{"trust", func(v value) { c.Trust = v.trust() }},
 		key{"api_tokens", func(v value) { c.Tokens = v.tokens() }},

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -21,7 +20,7 @@ import (
 	"github.com/originward/originward/internal/edge"
 )
 
-const token = "0123456789abcdef0123"
+const fileToken = "0123456789abcdef0123"
 
 // running is an edge with its API.
 type running struct {
@@ -34,7 +33,7 @@ type running struct {
 func start(t *testing.T, apiAddr string) *running {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "token"), []byte(token), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "token"), []byte(fileToken), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, "edge.yaml")
@@ -69,7 +68,7 @@ zones:
 	if err := e.Start(); err != nil {
 		t.Fatal(err)
 	}
-	api, err := Start(e, slog.New(slog.DiscardHandler))
+	api, err := Start(e, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +130,7 @@ func (r *running) get(path, auth string) (int, answer) {
 // want reads a result into v.
 func (r *running) want(path string, v any) answer {
 	r.t.Helper()
-	status, a := r.get(path, token)
+	status, a := r.get(path, fileToken)
 	if status != 200 {
 		r.t.Fatalf("%s: %d %v", path, status, a.Errors)
 	}
@@ -143,7 +142,7 @@ func (r *running) want(path string, v any) answer {
 
 func TestZones(t *testing.T) {
 	r := start(t, "127.0.0.1:0")
-	var zones []zoneJSON
+	var zones []zoneOut
 	if a := r.want("/zones", &zones); len(zones) != 2 || a.ResultInfo.TotalCount != 2 || a.ResultInfo.TotalPages != 1 {
 		t.Fatalf("zones %+v, %+v", zones, a.ResultInfo)
 	}
@@ -156,26 +155,26 @@ func TestZones(t *testing.T) {
 	if len(zones) != 0 {
 		t.Errorf("an unknown name gives %+v", zones)
 	}
-	if a := r.want("/zones?per_page=1&page=2", &zones); len(zones) != 1 || zones[0].Name != "other.example" || a.ResultInfo.TotalPages != 2 {
+	if a := r.want("/zones?per_page=1&page=2", &zones); len(zones) != 1 || zones[0].Name != "shop.example" || a.ResultInfo.TotalPages != 2 {
 		t.Errorf("second page: %+v, %+v", zones, a.ResultInfo)
 	}
-	var z zoneJSON
+	var z zoneOut
 	if r.want(base, &z); z.Name != "shop.example" {
 		t.Errorf("zone %+v", z)
 	}
 	for query, n := range map[string]int{"": 3, "?name=shop.example": 1, "?name.exact=www.shop.example": 1, "?type=aaaa": 1, "?name=shop.example&type=CNAME": 0, "?content=127.201.0.1": 1} {
-		var recs []recordJSON
+		var recs []recordOut
 		if r.want(base+"/dns_records"+query, &recs); len(recs) != n {
 			t.Errorf("records%s: %+v, want %d", query, recs, n)
 		}
 	}
-	var recs []recordJSON
+	var recs []recordOut
 	r.want(base+"/dns_records", &recs)
 	if recs[0].TTL != 1 || !recs[0].Proxied || recs[1].TTL != 600 || recs[1].Proxied || recs[0].ZoneID != z.ID {
 		t.Errorf("records %+v", recs)
 	}
-	var one recordJSON
-	if r.want(base+"/dns_records/"+recs[2].ID, &one); one != recs[2] {
+	var one recordOut
+	if r.want(base+"/dns_records/"+recs[2].ID, &one); one.ID != recs[2].ID || one.Content != "shop.example" {
 		t.Errorf("record %+v", one)
 	}
 }
@@ -194,7 +193,7 @@ func TestSettings(t *testing.T) {
 	if len(all) != len(zoneSettings) {
 		t.Errorf("%d settings listed, %d known", len(all), len(zoneSettings))
 	}
-	if status, a := r.get(base+"/sll", token); status != 404 || !strings.Contains(a.Errors[0].Message, "min_tls_version") {
+	if status, a := r.get(base+"/sll", fileToken); status != 404 || !strings.Contains(a.Errors[0].Message, "min_tls_version") {
 		t.Errorf("unknown setting: %d %v", status, a.Errors)
 	}
 }
@@ -219,7 +218,7 @@ func TestRulesets(t *testing.T) {
 	if byID.Phase != custom.Phase || len(byID.Rules) != 1 {
 		t.Errorf("by id: %+v", byID)
 	}
-	if status, _ := r.get("/zones/"+zoneID("other.example")+"/rulesets/phases/http_ratelimit/entrypoint", token); status != 404 {
+	if status, _ := r.get("/zones/"+zoneID("other.example")+"/rulesets/phases/http_ratelimit/entrypoint", fileToken); status != 404 {
 		t.Errorf("a phase without rules: %d", status)
 	}
 }
@@ -264,7 +263,7 @@ func TestRecords(t *testing.T) {
 	wait := func(path string, n int) {
 		t.Helper()
 		for end := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
-			status, a := r.get(path, token)
+			status, a := r.get(path, fileToken)
 			rec = fact.EdgeRecord{}
 			if status == 200 {
 				if err := json.Unmarshal(a.Result, &rec); err != nil {
@@ -299,13 +298,13 @@ func TestRecords(t *testing.T) {
 	wait("/originward/rays/"+refused[:16], 1)
 	for path, want := range map[string]int{
 		"/originward/rays/0000000000000001": 404, "/originward/rays/nonsense": 400, "/originward/exchanges?limit=0": 400, "/originward/exchanges?origin=x": 400,
-		"/zones/nonsense": 404, "/zones?page=x": 400, "/accounts": 501, "/zones/" + zoneID("shop.example") + "/firewall/rules": 501,
+		"/zones/nonsense": 404, "/zones?page=x": 400, "/workers": 501, "/zones/" + zoneID("shop.example") + "/firewall/rules": 501,
 	} {
-		if status, a := r.get(path, token); status != want || len(a.Errors) != 1 {
+		if status, a := r.get(path, fileToken); status != want || len(a.Errors) != 1 {
 			t.Errorf("%s: %d %v, want %d", path, status, a.Errors, want)
 		}
 	}
-	if _, a := r.get("/accounts", token); !strings.Contains(a.Errors[0].Message, "GET /client/v4/zones/{zone}/dns_records") {
+	if _, a := r.get("/workers", fileToken); !strings.Contains(a.Errors[0].Message, "GET /client/v4/zones/{zone}/dns_records") {
 		t.Errorf("what is served is not said: %v", a.Errors)
 	}
 }
@@ -328,8 +327,8 @@ func TestAccess(t *testing.T) {
 	if resp.StatusCode != 403 {
 		t.Errorf("asked under a foreign name without a token: %d", resp.StatusCode)
 	}
-	closed := New(open.edge, netip.MustParseAddr("192.0.2.1"))
-	for auth, want := range map[string]int{"": 401, "Bearer " + token: 200, "Bearer x": 403, "Basic " + token: 401} {
+	closed := New(open.edge, netip.MustParseAddr("192.0.2.1"), Options{})
+	for auth, want := range map[string]int{"": 401, "Bearer " + fileToken: 200, "Bearer x": 403, "Basic " + fileToken: 401} {
 		rec := httptest.NewRecorder()
 		r := httptest.NewRequest("GET", Prefix+"/zones", nil)
 		if auth != "" {
@@ -343,7 +342,7 @@ func TestAccess(t *testing.T) {
 	for method, want := range map[string]int{"POST": 501, "DELETE": 501} {
 		rec := httptest.NewRecorder()
 		r := httptest.NewRequest(method, Prefix+"/zones", nil)
-		r.Header.Set("Authorization", "Bearer "+token)
+		r.Header.Set("Authorization", "Bearer "+fileToken)
 		closed.ServeHTTP(rec, r)
 		if rec.Code != want {
 			t.Errorf("%s: %d, want %d", method, rec.Code, want)
@@ -360,7 +359,7 @@ func TestNoAPI(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := Start(e, slog.New(slog.DiscardHandler))
+	s, err := Start(e, Options{})
 	if s != nil || err != nil {
 		t.Errorf("an API that nobody asked for: %v, %v", s, err)
 	}
@@ -383,7 +382,7 @@ func TestListenFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Start(e, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), l.Addr().String()) {
+	if _, err := Start(e, Options{}); err == nil || !strings.Contains(err.Error(), l.Addr().String()) {
 		t.Errorf("error %v, want one that names the address", err)
 	}
 }

@@ -2,8 +2,6 @@ package edgeapi
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -15,6 +13,7 @@ import (
 	"time"
 
 	"github.com/originward/originward/internal/edge"
+	"github.com/originward/originward/internal/store"
 )
 
 // Prefix is the path below which everything is served.
@@ -23,120 +22,165 @@ const Prefix = "/client/v4"
 // API answers for one edge.
 type API struct {
 	edge *edge.Edge
+	live *Live // nil = the edge keeps nothing: the API only reads
 	mux  *http.ServeMux
+	log  *slog.Logger
+	now  func() time.Time
 	// open tells that requests without a token are answered: the API listens on a
 	// loopback address.
-	open bool
+	open     bool
+	foreign  *http.CrossOriginProtection
+	throttle *throttle
+}
+
+// Options are what an API has beside its edge. The zero Options work.
+type Options struct {
+	Live *Live            // nil = the API only reads
+	Log  *slog.Logger     // nil = nothing is said
+	Now  func() time.Time // nil = time.Now
 }
 
 // New makes the API of an edge, for a listener on addr.
-func New(e *edge.Edge, addr netip.Addr) *API {
-	a := &API{edge: e, mux: http.NewServeMux(), open: addr.IsLoopback()}
+func New(e *edge.Edge, addr netip.Addr, o Options) *API {
+	a := &API{
+		edge: e, live: o.Live, log: o.Log, now: o.Now, mux: http.NewServeMux(), open: addr.IsLoopback(),
+		foreign: http.NewCrossOriginProtection(),
+	}
+	if a.log == nil {
+		a.log = slog.New(slog.DiscardHandler)
+	}
+	if a.now == nil {
+		a.now = time.Now
+	}
+	a.throttle = newThrottle(a.now)
 	for _, r := range a.routes() {
-		a.mux.HandleFunc("GET "+Prefix+r.path, a.handler(r.serve))
+		a.mux.HandleFunc(r.method+" "+Prefix+r.path, a.handler(r))
 	}
 	a.mux.HandleFunc("/", a.notServed)
 	return a
 }
 
-// route is one path that is served.
-type route struct {
-	path  string
-	serve func(*http.Request) (*reply, error)
+// call is one request to the API.
+type call struct {
+	*http.Request
+	who  identity
+	zone zoneRef // of paths below /zones/{zone}
 }
 
 // reply is the result of a route.
 type reply struct {
 	result any
 	info   *resultInfo
+	tag    string // of one object: its version; empty = made from the answer
+	raw    []byte // sent as it is, in place of an envelope
+	kind   string // Content-Type of raw
 }
 
-// routes lists what is served; to add a path is one line.
-func (a *API) routes() []route {
-	return []route{
-		{"/user/tokens/verify", a.verifyToken},
-		{"/ips", a.ips},
-		{"/zones", a.zones},
-		{"/zones/{zone}", a.zone},
-		{"/zones/{zone}/dns_records", a.records},
-		{"/zones/{zone}/dns_records/{record}", a.record},
-		{"/zones/{zone}/settings", a.settings},
-		{"/zones/{zone}/settings/{setting}", a.setting},
-		{"/zones/{zone}/rulesets", a.rulesets},
-		{"/zones/{zone}/rulesets/{ruleset}", a.ruleset},
-		{"/zones/{zone}/rulesets/phases/{phase}/entrypoint", a.entrypoint},
-		{"/originward/exchanges", a.exchanges},
-		{"/originward/rays/{ray}", a.ray},
-	}
-}
-
-func (a *API) handler(serve func(*http.Request) (*reply, error)) http.HandlerFunc {
+func (a *API) handler(rt route) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		res, err := serve(r)
-		var f *failure
+		c := &call{Request: r}
+		c.who, _ = r.Context().Value(identityKey{}).(identity)
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		if err := a.admit(c, rt); err != nil {
+			sendError(w, err)
+			return
+		}
+		res, err := rt.serve(c)
 		switch {
-		case errors.As(err, &f):
-			sendFailure(w, f)
 		case err != nil:
-			sendFailure(w, &failure{http.StatusInternalServerError, 1, err.Error()})
+			a.report(c, err)
+			sendError(w, err)
+		case res.raw != nil:
+			write(w, http.StatusOK, res.kind, res.raw)
+		case r.Method == http.MethodGet:
+			sendTagged(w, r, res.tag, envelope{Success: true, Result: res.result, Info: res.info})
 		default:
+			if res.tag != "" {
+				w.Header().Set("ETag", `"`+res.tag+`"`)
+			}
 			send(w, http.StatusOK, envelope{Success: true, Result: res.result, Info: res.info})
 		}
 	}
 }
 
-// ServeHTTP checks the token and answers.
+// admit finds the zone of a path and checks that the caller may do this.
+func (a *API) admit(c *call, rt route) error {
+	if id := c.PathValue("zone"); id != "" {
+		z, err := a.zoneRef(id)
+		if err != nil {
+			return err
+		}
+		c.zone = z
+	}
+	if id := c.PathValue("account"); id != "" && id != accountID {
+		return &failure{http.StatusNotFound, codeNoObject, "no account has this id: this edge has one, " + accountID}
+	}
+	if !c.who.may(rt.need, c.zone.id) {
+		return &failure{http.StatusForbidden, codeAuth, "Authentication error: the token needs the permission " + rt.need.String()}
+	}
+	if rt.method == http.MethodGet || rt.pure {
+		return nil
+	}
+	if a.live == nil {
+		return &failure{http.StatusNotImplemented, codeNoStore, "this edge keeps nothing, so nothing can be changed: give its configuration a folder, data: FOLDER"}
+	}
+	if c.zone.id != "" && c.zone.file != nil {
+		return &failure{http.StatusForbidden, codeReadOnly, fmt.Sprintf("the zone %s is part of the edge's configuration file and is changed there", c.zone.name)}
+	}
+	return nil
+}
+
+// report logs what is the store's fault, never what is the client's.
+func (a *API) report(c *call, err error) {
+	var one *failure
+	var many *failures
+	if errors.As(err, &one) || errors.As(err, &many) || isStoreRefusal(err) || c.Context().Err() != nil {
+		return
+	}
+	a.log.Error("API", "method", c.Method, "path", c.URL.Path, "error", err)
+}
+
+// storeFailure is the answer to an error of the store.
+func storeFailure(err error) *failure {
+	switch {
+	case errors.Is(err, store.ErrConflict):
+		return &failure{http.StatusConflict, codeConflict, "somebody else changed this since it was read: read it again"}
+	case errors.Is(err, store.ErrNotFound):
+		return &failure{http.StatusNotFound, codeNoObject, "no object has this id"}
+	case errors.Is(err, store.ErrExists):
+		return &failure{http.StatusConflict, codeConflict, "an object of this name exists already"}
+	}
+	// What a database says of itself can hold names and addresses: it is logged, not told.
+	return &failure{http.StatusInternalServerError, codeStore, "the edge's store did not keep this; nothing was changed, and it can be tried again"}
+}
+
+func isStoreRefusal(err error) bool {
+	return errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrExists)
+}
+
+// ServeHTTP finds out who asks and answers.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if f := a.refused(r); f != nil {
+	who, f := a.identify(r)
+	if f != nil {
 		if f.status == http.StatusUnauthorized {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="originward"`)
 		}
 		sendFailure(w, f)
 		return
 	}
-	a.mux.ServeHTTP(w, r)
-}
-
-// refused tells why a request has no access; nil = it has.
-func (a *API) refused(r *http.Request) *failure {
-	tokens := a.edge.Config().Tokens
-	given, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if bearer && len(tokens) > 0 {
-		sum := sha256.Sum256([]byte(strings.TrimSpace(given)))
-		for _, t := range tokens {
-			if subtle.ConstantTimeCompare(sum[:], t.SHA256[:]) == 1 {
-				return nil
-			}
-		}
-		return &failure{http.StatusForbidden, codeAuth, "Authentication error: this token is none of api_tokens"}
+	if wait, ok := a.throttle.take(who); !ok {
+		w.Header().Set("Retry-After", fmt.Sprint(int(wait.Seconds())+1))
+		sendFailure(w, &failure{http.StatusTooManyRequests, codeThrottled, fmt.Sprintf("more than %d requests in %v: please wait", throttleRequests, throttlePeriod)})
+		return
 	}
-	if !a.open {
-		return &failure{http.StatusUnauthorized, codeAuth, "Authentication error: send Authorization: Bearer TOKEN, a token of api_tokens"}
-	}
-	// A web page in this machine's browser could reach the API under a name of its own
-	// that leads to a loopback address.
-	if !localHost(r.Host) {
-		return &failure{http.StatusForbidden, codeAuth, "Authentication error: without a token, the API is asked by its address or as localhost"}
-	}
-	return nil
-}
-
-func localHost(host string) bool {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	if host == "localhost" {
-		return true
-	}
-	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return err == nil
+	a.mux.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), identityKey{}, who)))
 }
 
 // notServed answers everything else with a list of what there is.
 func (a *API) notServed(w http.ResponseWriter, r *http.Request) {
 	var paths []string
 	for _, x := range a.routes() {
-		paths = append(paths, "GET "+Prefix+x.path)
+		paths = append(paths, x.method+" "+Prefix+x.path)
 	}
 	f := &failure{http.StatusNotImplemented, codeNotServed, fmt.Sprintf("%s %s is not served by this edge. Served are: %s", r.Method, r.URL.Path, strings.Join(paths, ", "))}
 	if r.Method == http.MethodGet && !strings.HasPrefix(r.URL.Path, Prefix+"/") {
@@ -145,11 +189,10 @@ func (a *API) notServed(w http.ResponseWriter, r *http.Request) {
 	sendFailure(w, f)
 }
 
-// Timers of the API's own server. Answers are made from memory, so the times only
-// bound clients.
+// Timers of the API's own server: they bound clients, and the store.
 const (
-	readTime  = 10 * time.Second
-	writeTime = 30 * time.Second
+	readTime  = 30 * time.Second
+	writeTime = 60 * time.Second
 	idleTime  = 2 * time.Minute
 )
 
@@ -162,10 +205,13 @@ type Server struct {
 
 // Start listens on the address of the edge's configuration and serves until
 // Shutdown. It is nil when the configuration has no API.
-func Start(e *edge.Edge, log *slog.Logger) (*Server, error) {
+func Start(e *edge.Edge, o Options) (*Server, error) {
 	cfg := e.Config()
 	if cfg.Listen.API == "" {
 		return nil, nil
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
 	}
 	l, err := net.Listen("tcp", cfg.Listen.API)
 	if err != nil {
@@ -176,8 +222,8 @@ func Start(e *edge.Edge, log *slog.Logger) (*Server, error) {
 		addr = a.AddrPort().Addr().Unmap()
 	}
 	s := &Server{listener: l, done: make(chan struct{}), server: &http.Server{
-		Handler: New(e, addr), ReadTimeout: readTime, WriteTimeout: writeTime, IdleTimeout: idleTime,
-		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		Handler: New(e, addr, o), ReadTimeout: readTime, WriteTimeout: writeTime, IdleTimeout: idleTime,
+		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 	}}
 	if cfg.APITLS != nil {
 		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{*cfg.APITLS}, MinVersion: tls.VersionTLS12})
@@ -185,10 +231,10 @@ func Start(e *edge.Edge, log *slog.Logger) (*Server, error) {
 	go func() {
 		defer close(s.done)
 		if err := s.server.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
-			log.Error("API", "error", err)
+			o.Log.Error("API", "error", err)
 		}
 	}()
-	log.Info("API listening", "address", s.listener.Addr().String(), "tls", cfg.APITLS != nil)
+	o.Log.Info("API listening", "address", s.listener.Addr().String(), "tls", cfg.APITLS != nil)
 	return s, nil
 }
 

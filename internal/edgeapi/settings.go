@@ -2,43 +2,70 @@ package edgeapi
 
 import (
 	"crypto/tls"
+	"encoding/json"
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/originward/originward"
 	"github.com/originward/originward/internal/config"
+	"github.com/originward/originward/internal/escape"
+	"github.com/originward/originward/internal/store"
 )
 
 type settingJSON struct {
-	ID       string `json:"id"`
-	Value    any    `json:"value"`
-	Editable bool   `json:"editable"`
-	Modified any    `json:"modified_on"`
+	ID       string     `json:"id"`
+	Value    any        `json:"value"`
+	Editable bool       `json:"editable"`
+	Modified *time.Time `json:"modified_on"`
 }
 
-// zoneSettings lists every setting, under Cloudflare's names and values.
-var zoneSettings = []struct {
+// settingDef is what is known of one setting.
+type settingDef struct {
 	id    string
-	value func(*config.Config, *config.Zone) any
-}{
-	{"always_online", fixed("off")},
-	{"always_use_https", func(_ *config.Config, z *config.Zone) any {
+	value func(*config.Config, *config.Zone) any // as it is in force
+	// allowed are the values that it can be given; nil = it is fixed, or a number.
+	allowed []string
+	lo, hi  int  // of numbers
+	key     bool // the configuration has a key of this name
+}
+
+var switchable = []string{"on", "off"}
+
+// settingPull is the switch of authenticated origin pulls with a certificate of
+// the zone; it has calls of its own.
+const settingPull = "origin_tls_client_auth"
+
+// zoneSettings lists every setting, under Cloudflare's names and values.
+var zoneSettings = []settingDef{
+	{id: "always_online", value: fixed("off")},
+	{id: "always_use_https", allowed: switchable, key: true, value: func(_ *config.Config, z *config.Zone) any {
 		return onOff(z.AlwaysUseHTTPS && z.SSL != originward.SSLOff)
 	}},
-	{"http2", fixed("on")},
-	{"http3", fixed("off")},
-	{"min_tls_version", func(_ *config.Config, z *config.Zone) any { return versionName(z.MinTLS) }},
-	{"origin_max_http_version", fixed("2")},
-	{"proxy_read_timeout", func(c *config.Config, z *config.Zone) any {
+	{id: "http2", value: fixed("on")},
+	{id: "http3", value: fixed("off")},
+	{id: "min_tls_version", allowed: []string{"1.0", "1.1", "1.2", "1.3"}, key: true, value: func(_ *config.Config, z *config.Zone) any { return versionName(z.MinTLS) }},
+	{id: "origin_max_http_version", value: fixed("2")},
+	// At most 6,000 seconds (cloudflare connection-limits).
+	{id: "proxy_read_timeout", lo: 1, hi: 6000, key: true, value: func(c *config.Config, z *config.Zone) any {
 		if z.ReadTimeout > 0 {
 			return int(z.ReadTimeout.Seconds())
 		}
 		return int(c.Timers.Read.Seconds())
 	}},
-	{"ssl", func(_ *config.Config, z *config.Zone) any { return string(z.SSL) }},
-	{"ssl_automatic_mode", fixed("custom")},
-	{"tls_client_auth", func(_ *config.Config, z *config.Zone) any { return onOff(z.ClientCert != nil) }},
-	{"websockets", fixed("on")},
+	{id: "ssl", allowed: sslModes(), key: true, value: func(_ *config.Config, z *config.Zone) any { return string(z.SSL) }},
+	{id: "ssl_automatic_mode", value: fixed("custom")},
+	{id: "tls_client_auth", allowed: switchable, value: func(_ *config.Config, z *config.Zone) any { return onOff(z.ClientCert != nil) }},
+	{id: "websockets", value: fixed("on")},
+}
+
+func sslModes() (names []string) {
+	for _, m := range originward.SSLModes() {
+		names = append(names, string(m))
+	}
+	return names
 }
 
 func fixed(v string) func(*config.Config, *config.Zone) any {
@@ -64,30 +91,143 @@ func versionName(v uint16) string {
 	return "1.2"
 }
 
-func (a *API) settings(r *http.Request) (*reply, error) {
-	z, err := a.findZone(r)
+func settingOf(id string) (settingDef, error) {
+	var names []string
+	for _, s := range zoneSettings {
+		if s.id == id {
+			return s, nil
+		}
+		names = append(names, s.id)
+	}
+	return settingDef{}, &failure{http.StatusNotFound, codeNoObject, "no setting has this name. There are: " + strings.Join(names, ", ")}
+}
+
+func (s settingDef) editable(z *config.Zone) bool {
+	return z.ID != "" && (s.allowed != nil || s.hi > 0)
+}
+
+func (a *API) settingNow(s settingDef, z *config.Zone) settingJSON {
+	return settingJSON{ID: s.id, Value: s.value(a.edge.Config(), z), Editable: s.editable(z)}
+}
+
+func (a *API) settings(c *call) (*reply, error) {
+	z, err := a.findZone(c.Request)
 	if err != nil {
 		return nil, err
 	}
-	cfg := a.edge.Config()
 	out := make([]settingJSON, len(zoneSettings))
 	for i, s := range zoneSettings {
-		out[i] = settingJSON{ID: s.id, Value: s.value(cfg, z)}
+		out[i] = a.settingNow(s, z)
 	}
 	return &reply{result: out}, nil
 }
 
-func (a *API) setting(r *http.Request) (*reply, error) {
-	z, err := a.findZone(r)
+func (a *API) setting(c *call) (*reply, error) {
+	z, err := a.findZone(c.Request)
 	if err != nil {
 		return nil, err
 	}
-	var names []string
-	for _, s := range zoneSettings {
-		if s.id == r.PathValue("setting") {
-			return &reply{result: settingJSON{ID: s.id, Value: s.value(a.edge.Config(), z)}}, nil
-		}
-		names = append(names, s.id)
+	s, err := settingOf(c.PathValue("setting"))
+	if err != nil {
+		return nil, err
 	}
-	return nil, &failure{http.StatusNotFound, codeNoObject, "no setting has this name. There are: " + strings.Join(names, ", ")}
+	return &reply{result: a.settingNow(s, z)}, nil
+}
+
+// settingIn is a setting's new value.
+type settingIn struct {
+	ID    string          `json:"id,omitempty"` // in a list
+	Value json.RawMessage `json:"value"`
+}
+
+// settingsIn is a list of them.
+type settingsIn struct {
+	Items []settingIn `json:"items"`
+}
+
+// check gives the value in its one form.
+func (s settingDef) check(v json.RawMessage, now any) (json.RawMessage, error) {
+	bad := func(want string) error {
+		return invalid(codeSetting, "/value", fmt.Sprintf("Invalid value for zone setting %s: %s. Allowed: %s", s.id, escape.Line(string(v), 60), want))
+	}
+	switch {
+	case s.hi > 0:
+		var n int
+		if json.Unmarshal(v, &n) != nil || n < s.lo || n > s.hi {
+			return nil, bad(fmt.Sprintf("a number from %d to %d", s.lo, s.hi))
+		}
+		return json.Marshal(n)
+	case s.allowed != nil:
+		var t string
+		if json.Unmarshal(v, &t) != nil || !slices.Contains(s.allowed, t) {
+			return nil, bad(strings.Join(s.allowed, ", "))
+		}
+		return json.Marshal(t)
+	}
+	var t string
+	if json.Unmarshal(v, &t) != nil || t != now {
+		return nil, bad(fmt.Sprint(now) + "; this edge has it so always")
+	}
+	return nil, nil // it is so anyway
+}
+
+func (a *API) changeSetting(c *call) (*reply, error) {
+	s, err := settingOf(c.PathValue("setting"))
+	if err != nil {
+		return nil, err
+	}
+	var in settingIn
+	if err := c.read(&in); err != nil {
+		return nil, err
+	}
+	if err := a.putSettings(c, []settingDef{s}, []settingIn{in}, func(int) string { return "" }); err != nil {
+		return nil, err
+	}
+	return a.setting(c)
+}
+
+func (a *API) changeSettings(c *call) (*reply, error) {
+	var in settingsIn
+	if err := c.read(&in); err != nil {
+		return nil, err
+	}
+	if len(in.Items) == 0 {
+		return nil, invalid(codeField, "/items", "items must not be empty")
+	}
+	var defs []settingDef
+	for i, x := range in.Items {
+		s, err := settingOf(x.ID)
+		if err != nil {
+			return nil, within(err, fmt.Sprintf("/items/%d/id", i))
+		}
+		defs = append(defs, s)
+	}
+	if err := a.putSettings(c, defs, in.Items, func(i int) string { return fmt.Sprintf("/items/%d", i) }); err != nil {
+		return nil, err
+	}
+	return a.settings(c)
+}
+
+// putSettings keeps values; at gives the place of each in the body.
+func (a *API) putSettings(c *call, defs []settingDef, in []settingIn, at func(int) string) error {
+	now, err := a.findZone(c.Request)
+	if err != nil {
+		return err
+	}
+	_, err = a.updateZone(c, func(string) string { return "/value" }, func(z *store.Zone) error {
+		for i, s := range defs {
+			v, err := s.check(in[i].Value, s.value(a.edge.Config(), now))
+			if err != nil {
+				return within(err, at(i))
+			}
+			if v != nil {
+				z.Settings[s.id] = v
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return nil
 }

@@ -1,46 +1,73 @@
 package edgeapi
 
 import (
+	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
-	"github.com/originward/originward"
 	"github.com/originward/originward/internal/config"
+	"github.com/originward/originward/internal/dnsrec"
 	"github.com/originward/originward/internal/edge/rules"
+	"github.com/originward/originward/internal/store"
 )
 
-// zoneID is stable: 32 hexadecimal digits made from the name.
+// zoneID is stable: of the file's zones 32 hexadecimal digits made from the name.
 func zoneID(name string) string { return rules.ID("zone", name) }
 
-func recordID(zone string, r originward.Record) string {
-	return rules.ID("record", zone, string(r.Type), r.Name, r.Content)
-}
-
-type zoneJSON struct {
-	ID          string   `json:"id"`
-	Name        string   `json:"name"`
-	Status      string   `json:"status"`
-	Paused      bool     `json:"paused"`
-	Type        string   `json:"type"`
-	NameServers []string `json:"name_servers"`
-	Plan        plan     `json:"plan"`
-}
-
-type plan struct {
-	Name string `json:"name"`
-}
-
-func newZone(z config.Zone) zoneJSON {
-	return zoneJSON{ID: zoneID(z.Name), Name: z.Name, Status: "active", Type: "full", NameServers: []string{}, Plan: plan{"Originward"}}
-}
-
-func (a *API) verifyToken(r *http.Request) (*reply, error) {
-	if !strings.HasPrefix(r.Header.Get("Authorization"), "Bearer ") || len(a.edge.Config().Tokens) == 0 {
-		return nil, &failure{http.StatusBadRequest, codeBadRequest, "no token to verify: send Authorization: Bearer TOKEN"}
+func idOf(z *config.Zone) string {
+	if z.ID != "" {
+		return z.ID
 	}
-	return &reply{result: map[string]string{"id": rules.ID(r.Header.Get("Authorization")), "status": "active"}}, nil
+	return zoneID(z.Name)
+}
+
+// zoneRef is the zone that a call is about.
+type zoneRef struct {
+	id, name string
+	file     *config.Zone // nil = the zone is the store's
+}
+
+type zoneOut struct {
+	ID                  string            `json:"id"`
+	Name                string            `json:"name"`
+	Status              string            `json:"status"`
+	Paused              bool              `json:"paused"`
+	Type                string            `json:"type"`
+	DevelopmentMode     int               `json:"development_mode"`
+	NameServers         []string          `json:"name_servers"`
+	OriginalNameServers []string          `json:"original_name_servers"`
+	OriginalRegistrar   *string           `json:"original_registrar"`
+	OriginalDNSHost     *string           `json:"original_dnshost"`
+	ModifiedOn          *time.Time        `json:"modified_on"`
+	CreatedOn           *time.Time        `json:"created_on"`
+	ActivatedOn         *time.Time        `json:"activated_on"`
+	Meta                map[string]any    `json:"meta"`
+	Owner               map[string]any    `json:"owner"`
+	Account             map[string]string `json:"account"`
+	Permissions         []string          `json:"permissions"`
+	Plan                map[string]any    `json:"plan"`
+}
+
+func newZone(z *config.Zone) zoneOut {
+	return zoneOut{
+		ID: idOf(z), Name: z.Name, Status: "active", Type: "full", NameServers: []string{}, OriginalNameServers: []string{},
+		Meta:    map[string]any{"phishing_detected": false, "page_rule_quota": 0, "custom_certificate_quota": 10, "multiple_railguns_allowed": false, "originward_file": z.ID == ""},
+		Owner:   map[string]any{"id": accountID, "type": "user", "email": ""},
+		Account: map[string]string{"id": accountID, "name": theAccount().Name},
+		Plan:    map[string]any{"id": rules.ID("plan"), "name": "Originward", "price": 0, "currency": "USD", "is_subscribed": false, "can_subscribe": false, "externally_managed": false, "legacy_id": "free"},
+	}
+}
+
+// withStore adds what only the store knows.
+func (z zoneOut) withStore(s store.Zone) zoneOut {
+	z.Paused, z.Type, z.CreatedOn, z.ModifiedOn, z.ActivatedOn = s.Paused, s.Kind, &s.Created, &s.Modified, &s.Created
+	return z
 }
 
 // ips gives the source addresses that origins see.
@@ -57,93 +84,223 @@ func (a *API) ips(*http.Request) (*reply, error) {
 	return &reply{result: map[string]any{"ipv4_cidrs": v4, "ipv6_cidrs": v6, "etag": rules.ID(append(v4, v6...)...)}}, nil
 }
 
-func (a *API) zones(r *http.Request) (*reply, error) {
-	name := strings.ToLower(r.URL.Query().Get("name"))
-	var out []zoneJSON
-	for _, z := range a.edge.Config().Zones {
-		if name == "" || z.Name == name {
-			out = append(out, newZone(z))
+// zones lists the zones that the caller may see: ?name, ?name.contains and
+// such, ?status, ?order, ?direction, ?match.
+func (a *API) zones(c *call) (*reply, error) {
+	stored := map[string]store.Zone{}
+	if a.live != nil {
+		if err := a.view(c, func(t *store.Tx) error {
+			all, err := t.Zones()
+			for _, z := range all {
+				stored[z.ID] = z
+			}
+			return err
+		}); err != nil {
+			return nil, err
 		}
 	}
-	return page(r, out)
+	q := c.URL.Query()
+	name, status := newTextFilter(q, "name"), q.Get("status")
+	out := []zoneOut{}
+	for _, z := range a.edge.Config().Zones {
+		x := newZone(&z)
+		if s, ok := stored[z.ID]; ok {
+			x = x.withStore(s)
+		}
+		if c.who.may(zoneRead, x.ID) && name.match(x.Name) && (status == "" || status == x.Status) {
+			out = append(out, x)
+		}
+	}
+	slices.SortFunc(out, func(a, b zoneOut) int { return strings.Compare(a.Name, b.Name) })
+	if q.Get("direction") == "desc" {
+		slices.Reverse(out)
+	}
+	return page(c.Request, out)
 }
 
-func (a *API) zone(r *http.Request) (*reply, error) {
-	z, err := a.findZone(r)
+func (a *API) zoneByID(c *call) (*reply, error) {
+	z, err := a.findZone(c.Request)
 	if err != nil {
 		return nil, err
 	}
-	return &reply{result: newZone(*z)}, nil
+	if z.ID == "" {
+		return &reply{result: newZone(z)}, nil
+	}
+	var s store.Zone
+	err = a.view(c, func(t *store.Tx) (err error) { s, err = t.Zone(z.ID); return err })
+	return &reply{result: newZone(z).withStore(s), tag: versionTag(s.Version)}, err
 }
 
+// findZone finds the zone of a path as it is in force.
 func (a *API) findZone(r *http.Request) (*config.Zone, error) {
 	id := r.PathValue("zone")
 	zones := a.edge.Config().Zones
 	for i := range zones {
-		if zoneID(zones[i].Name) == id {
+		if idOf(&zones[i]) == id {
 			return &zones[i], nil
 		}
 	}
 	return nil, &failure{http.StatusNotFound, codeNoObject, "no zone has this id: find it with GET " + Prefix + "/zones?name=NAME"}
 }
 
-type recordJSON struct {
-	ID        string `json:"id"`
-	ZoneID    string `json:"zone_id"`
-	ZoneName  string `json:"zone_name"`
-	Type      string `json:"type"`
-	Name      string `json:"name"`
-	Content   string `json:"content"`
-	Proxied   bool   `json:"proxied"`
-	Proxiable bool   `json:"proxiable"`
-	TTL       int    `json:"ttl"` // 1 = automatic
-}
-
-func newRecord(zone string, r originward.Record) recordJSON {
-	ttl := r.TTL
-	if ttl == 0 || r.Proxied {
-		ttl = 1
+func (a *API) zoneRef(id string) (zoneRef, error) {
+	zones := a.edge.Config().Zones
+	for i := range zones {
+		z := &zones[i]
+		if idOf(z) != id {
+			continue
+		}
+		ref := zoneRef{id: id, name: z.Name}
+		if z.ID == "" {
+			ref.file = z
+		}
+		return ref, nil
 	}
-	return recordJSON{recordID(zone, r), zoneID(zone), zone, string(r.Type), r.Name, r.Content, r.Proxied, true, ttl}
+	return zoneRef{}, &failure{http.StatusNotFound, codeNoObject, "no zone has this id: find it with GET " + Prefix + "/zones?name=NAME"}
 }
 
-func (a *API) records(r *http.Request) (*reply, error) {
-	z, err := a.findZone(r)
+// zoneIn is a new zone as a client writes it.
+type zoneIn struct {
+	Name    string `json:"name"`
+	Type    string `json:"type,omitempty"` // full
+	Account struct {
+		ID string `json:"id,omitempty"`
+	} `json:"account"`
+	JumpStart bool `json:"jump_start,omitempty"` // taken and left out: there is nothing to scan
+}
+
+func (a *API) createZone(c *call) (*reply, error) {
+	var in zoneIn
+	if err := c.read(&in); err != nil {
+		return nil, err
+	}
+	name, err := dnsrec.ZoneName(in.Name)
+	if err != nil {
+		return nil, invalid(codeZoneName, "/name", "name must be a domain, for example shop.example")
+	}
+	if in.Type != "" && in.Type != "full" {
+		return nil, invalid(codeField, "/type", "type must be full: this edge answers for the whole zone")
+	}
+	if in.Account.ID != "" && in.Account.ID != accountID {
+		return nil, invalid(codeField, "/account/id", "this edge has one account: "+accountID)
+	}
+	exists := &failure{http.StatusBadRequest, codeZoneExists, name + " already exists"}
+	for _, z := range a.edge.Config().Zones {
+		if z.Name == name {
+			return nil, exists
+		}
+	}
+	z := store.Zone{Name: name, Kind: "full"}
+	err = a.change(c, func(t *store.Tx) error { return t.AddZone(&z) })
+	if errors.Is(err, store.ErrExists) {
+		err = exists
+	}
 	if err != nil {
 		return nil, err
 	}
-	q := r.URL.Query()
-	name, typ := strings.ToLower(q.Get("name")), strings.ToUpper(q.Get("type"))
-	if name == "" {
-		name = strings.ToLower(q.Get("name.exact"))
-	}
-	content := q.Get("content")
-	var out []recordJSON
-	for _, rec := range z.Records {
-		if (name == "" || rec.Name == name) && (typ == "" || string(rec.Type) == typ) && (content == "" || rec.Content == content) {
-			out = append(out, newRecord(z.Name, rec))
-		}
-	}
-	return page(r, out)
+	out := newZone(&config.Zone{ID: z.ID})
+	out.Name = name
+	return &reply{result: out.withStore(z), tag: versionTag(z.Version)}, nil
 }
 
-func (a *API) record(r *http.Request) (*reply, error) {
-	z, err := a.findZone(r)
+// zonePatch is a change of a zone; nil leaves as it is.
+type zonePatch struct {
+	Paused *bool   `json:"paused,omitempty"`
+	Type   *string `json:"type,omitempty"`
+}
+
+func (a *API) changeZone(c *call) (*reply, error) {
+	var in zonePatch
+	if err := c.read(&in); err != nil {
+		return nil, err
+	}
+	if in.Type != nil && *in.Type != "full" {
+		return nil, invalid(codeField, "/type", "type must be full: this edge answers for the whole zone")
+	}
+	z, err := a.updateZone(c, nil, func(z *store.Zone) error {
+		if in.Paused != nil {
+			z.Paused = *in.Paused
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	for _, rec := range z.Records {
-		if recordID(z.Name, rec) == r.PathValue("record") {
-			return &reply{result: newRecord(z.Name, rec)}, nil
+	out := newZone(&config.Zone{ID: z.ID})
+	out.Name = z.Name
+	return &reply{result: out.withStore(z), tag: versionTag(z.Version)}, nil
+}
+
+// updateZone reads the call's zone, lets f change it, and keeps it if the edge
+// can serve it. pointer may be nil.
+func (a *API) updateZone(c *call, pointer func(string) string, f func(*store.Zone) error) (store.Zone, error) {
+	if pointer == nil {
+		pointer = jsonPointer
+	}
+	var z store.Zone
+	err := a.change(c, func(t *store.Tx) (err error) {
+		if z, err = t.Zone(c.zone.id); err != nil {
+			return err
+		}
+		if z.Version, err = c.version(z.Version); err != nil {
+			return err
+		}
+		if z.Settings == nil {
+			z.Settings = map[string]json.RawMessage{}
+		}
+		if err = f(&z); err != nil {
+			return err
+		}
+		if err = t.PutZone(&z); err != nil {
+			return err
+		}
+		return checkZone(t, z.ID, pointer)
+	})
+	return z, err
+}
+
+func (a *API) deleteZone(c *call) (*reply, error) {
+	err := a.change(c, func(t *store.Tx) error { return t.DeleteZone(c.zone.id) })
+	return &reply{result: map[string]string{"id": c.zone.id}}, err
+}
+
+// activationCheck answers as the original; a zone of this edge is always active.
+func (a *API) activationCheck(c *call) (*reply, error) {
+	return &reply{result: map[string]string{"id": c.zone.id}}, nil
+}
+
+// purgeIn is what to purge.
+type purgeIn struct {
+	Everything bool              `json:"purge_everything,omitempty"`
+	Files      []json.RawMessage `json:"files,omitempty"`
+	Tags       []string          `json:"tags,omitempty"`
+	Hosts      []string          `json:"hosts,omitempty"`
+	Prefixes   []string          `json:"prefixes,omitempty"`
+}
+
+// purgeCache takes every form of the original. This edge keeps no answers of
+// origins, so there is never anything left to purge.
+func (a *API) purgeCache(c *call) (*reply, error) {
+	var in purgeIn
+	if err := c.read(&in); err != nil {
+		return nil, err
+	}
+	forms := 0
+	for _, given := range []bool{in.Everything, len(in.Files) > 0, len(in.Tags) > 0, len(in.Hosts) > 0, len(in.Prefixes) > 0} {
+		if given {
+			forms++
 		}
 	}
-	return nil, &failure{http.StatusNotFound, codeNoObject, "no record of this zone has this id"}
+	if forms != 1 {
+		return nil, invalid(codeField, "", "exactly one of purge_everything, files, tags, hosts, prefixes must be given")
+	}
+	return &reply{result: map[string]string{"id": c.zone.id}}, nil
 }
 
 // Pages, as in Cloudflare's API.
 const (
 	defaultPage = 100
-	maxPage     = 5000
+	maxPage     = 50_000
 )
 
 // page cuts a list as the query asks.
@@ -158,7 +315,7 @@ func page[T any](r *http.Request, all []T) (*reply, error) {
 	}
 	from := min((number-1)*size, len(all))
 	part := append([]T{}, all[from:min(from+size, len(all))]...)
-	return &reply{part, &resultInfo{
+	return &reply{result: part, info: &resultInfo{
 		Page: number, PerPage: size, Count: len(part), TotalCount: len(all), TotalPages: (len(all) + size - 1) / size,
 	}}, nil
 }
@@ -171,7 +328,7 @@ func count(r *http.Request, key string, unset, lo, hi int) (int, error) {
 	}
 	n, err := strconv.Atoi(s)
 	if err != nil || n < lo || n > hi {
-		return 0, &failure{http.StatusBadRequest, codeBadRequest, key + " must be a number from " + strconv.Itoa(lo) + " to " + strconv.Itoa(hi)}
+		return 0, &failure{http.StatusBadRequest, codeBadRequest, fmt.Sprintf("%s must be a number from %d to %d", key, lo, hi)}
 	}
 	return n, nil
 }

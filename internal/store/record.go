@@ -130,3 +130,8 @@ func (t *Tx) DeleteRecord(zone, id string, version int64) error {
 	}
 	return t.audit(zone, "delete", "dns_record", id, old, nil)
 }
+
+// CountRecords is how many records a zone has.
+func (t *Tx) CountRecords(zone string) (int, error) {
+	return one(t, scanCount, `SELECT COUNT(*) FROM records WHERE zone = ?`, zone)
+}

@@ -1,0 +1,165 @@
+package edgeapi
+
+import (
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+
+	"github.com/originward/originward"
+	"github.com/originward/originward/internal/config"
+	"github.com/originward/originward/internal/dnsrec"
+	"github.com/originward/originward/internal/edge"
+	"github.com/originward/originward/internal/store"
+)
+
+// Kinds of objects in the store.
+const (
+	kindRuleset  = "ruleset"          // name = phase
+	kindCert     = "certificate"      // for visitors
+	kindPullCert = "pull_certificate" // for origins
+)
+
+// compileZone reads a zone of the store in the form in which the edge serves it:
+// settings and rules go the way of the configuration file, so that both speak one
+// language.
+func compileZone(t *store.Tx, id string) (config.Zone, error) {
+	z, err := t.Zone(id)
+	if err != nil {
+		return config.Zone{}, err
+	}
+	objects, err := t.ZoneObjects(id)
+	if err != nil {
+		return config.Zone{}, err
+	}
+	out, err := compileParts(z, objects)
+	if err != nil {
+		return config.Zone{}, err
+	}
+	records, err := t.Records(id)
+	if err != nil {
+		return config.Zone{}, err
+	}
+	for _, r := range records {
+		out.Records = append(out.Records, edgeRecord(r, z.Paused))
+	}
+	return out, nil
+}
+
+// edgeRecord is a record as the edge has it. A paused zone is grey as a whole.
+func edgeRecord(r store.Record, paused bool) originward.Record {
+	x := originward.Record{Type: originward.RecordType(r.Type), Name: r.Name, Content: r.Content, Proxied: r.Proxied && !paused, TTL: r.TTL}
+	if dnsrec.HasPriority(x.Type) {
+		x.Content = fmt.Sprintf("%d %s", r.Priority, r.Content)
+	}
+	return x
+}
+
+// compileParts compiles settings, rules and certificates.
+func compileParts(z store.Zone, objects []store.Object) (config.Zone, error) {
+	doc := map[string]any{"name": z.Name}
+	for _, s := range zoneSettings {
+		if v, ok := z.Settings[s.id]; ok && s.key {
+			doc[s.id] = v
+		}
+	}
+	rules := map[string]any{}
+	for _, o := range objects {
+		if o.Kind != kindRuleset {
+			continue
+		}
+		p, ok := phaseOf(o.Name)
+		if !ok {
+			continue
+		}
+		var set rulesetBody
+		if err := json.Unmarshal(o.Body, &set); err != nil {
+			return config.Zone{}, err
+		}
+		list := make([]map[string]any, len(set.Rules))
+		for i, r := range set.Rules {
+			list[i] = r.forConfig()
+		}
+		rules[p.key] = list
+	}
+	doc["rules"] = rules
+	raw, err := json.Marshal(map[string]any{"listen": map[string]any{}, "zones": []any{doc}})
+	if err != nil {
+		return config.Zone{}, err
+	}
+	cfg, err := edge.Loader().Parse("store", raw)
+	if err != nil {
+		return config.Zone{}, err
+	}
+	out := cfg.Zones[0]
+	out.ID, out.Line = z.ID, 0
+	for _, o := range objects {
+		switch o.Kind {
+		case kindCert:
+			out.Certificate, err = keyPair(o.Body)
+		case kindPullCert:
+			if on(z.Settings[settingPull]) || on(z.Settings["tls_client_auth"]) {
+				out.ClientCert, err = keyPair(o.Body)
+			}
+		}
+		if err != nil {
+			return config.Zone{}, err
+		}
+	}
+	return out, nil
+}
+
+func on(v json.RawMessage) bool { return string(v) == `"on"` }
+
+// keyPair reads a stored certificate; the newest of a zone is used.
+func keyPair(body json.RawMessage) (*tls.Certificate, error) {
+	var c certBody
+	if err := json.Unmarshal(body, &c); err != nil {
+		return nil, err
+	}
+	pair, err := tls.X509KeyPair([]byte(c.Certificate), []byte(c.PrivateKey))
+	return &pair, err
+}
+
+// checkZone compiles a zone as a transaction leaves it: what the edge could not
+// serve is refused before it is kept. pointer turns the place of a problem in the
+// configuration's form into one of the request's body.
+func checkZone(t *store.Tx, id string, pointer func(key string) string) error {
+	z, err := t.Zone(id)
+	if err != nil {
+		return err
+	}
+	objects, err := t.ZoneObjects(id)
+	if err != nil {
+		return err
+	}
+	if _, err = compileParts(z, objects); err == nil {
+		return nil
+	}
+	var problems config.Problems
+	if !errors.As(err, &problems) {
+		return err
+	}
+	f := &failures{status: http.StatusBadRequest}
+	for _, p := range problems {
+		text := p.Msg
+		if p.Value != "" {
+			text = fmt.Sprintf("%q: %s", p.Value, text)
+		}
+		if len(p.Allowed) > 0 {
+			text += "; allowed: " + strings.Join(p.Allowed, ", ")
+		}
+		f.list = append(f.list, message{Code: codeField, Message: text, Source: &source{pointer(strings.TrimPrefix(p.Key, "zones[0]."))}})
+	}
+	return f
+}
+
+var indexForm = regexp.MustCompile(`\[(\d+)\]`)
+
+// jsonPointer turns a.b[1].c into /a/b/1/c.
+func jsonPointer(key string) string {
+	return "/" + strings.ReplaceAll(indexForm.ReplaceAllString(key, ".$1"), ".", "/")
+}

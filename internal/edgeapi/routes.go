@@ -1,0 +1,116 @@
+package edgeapi
+
+import "net/http"
+
+// route is one call that is served.
+type route struct {
+	method, path string
+	need         need
+	serve        func(*call) (*reply, error)
+	about        string // one line, for the description
+	in           any    // the body's form; nil = none
+	pure         bool   // changes nothing although it is no GET
+}
+
+// reader makes a route of a function that only needs the request.
+func reader(f func(*http.Request) (*reply, error)) func(*call) (*reply, error) {
+	return func(c *call) (*reply, error) { return f(c.Request) }
+}
+
+// Permissions, as named by Cloudflare.
+var (
+	anyToken      = need{}
+	zoneRead      = need{"Zone", false}
+	zoneWrite     = need{"Zone", true}
+	dnsRead       = need{"DNS", false}
+	dnsWrite      = need{"DNS", true}
+	settingsRead  = need{"Zone Settings", false}
+	settingsWrite = need{"Zone Settings", true}
+	sslRead       = need{"SSL and Certificates", false}
+	sslWrite      = need{"SSL and Certificates", true}
+	wafRead       = need{"Zone WAF", false}
+	wafWrite      = need{"Zone WAF", true}
+	accountRead   = need{"Account Settings", false}
+	tokensRead    = need{"API Tokens", false}
+	tokensWrite   = need{"API Tokens", true}
+	purge         = need{"Cache Purge", true}
+	logsRead      = need{"Logs", false}
+)
+
+// routes lists what is served; to add a call is one line.
+func (a *API) routes() []route {
+	return []route{
+		{"GET", "/user", anyToken, a.user, "the caller", nil, false},
+		{"GET", "/user/tokens/verify", anyToken, a.verifyToken, "is the token valid", nil, false},
+		{"GET", "/user/tokens/permission_groups", anyToken, a.permissionGroups, "permission groups that tokens can have", nil, false},
+		{"GET", "/user/tokens", tokensRead, a.tokens, "list tokens", nil, false},
+		{"POST", "/user/tokens", tokensWrite, a.createToken, "make a token; its value is shown once", tokenIn{}, false},
+		{"GET", "/user/tokens/{token}", tokensRead, a.tokenByID, "one token", nil, false},
+		{"PUT", "/user/tokens/{token}", tokensWrite, a.changeToken, "change a token", tokenIn{}, false},
+		{"DELETE", "/user/tokens/{token}", tokensWrite, a.deleteToken, "delete a token", nil, false},
+		{"PUT", "/user/tokens/{token}/value", tokensWrite, a.rollToken, "give a token a new value", nil, false},
+		{"GET", "/accounts", anyToken, a.accounts, "list accounts: there is one", nil, false},
+		{"GET", "/accounts/{account}", anyToken, a.account, "the account", nil, false},
+		{"GET", "/accounts/{account}/tokens/verify", anyToken, a.verifyToken, "is the token valid", nil, false},
+		{"GET", "/accounts/{account}/tokens/permission_groups", anyToken, a.permissionGroups, "permission groups that tokens can have", nil, false},
+		{"GET", "/accounts/{account}/tokens", tokensRead, a.tokens, "list tokens", nil, false},
+		{"POST", "/accounts/{account}/tokens", tokensWrite, a.createToken, "make a token; its value is shown once", tokenIn{}, false},
+		{"GET", "/accounts/{account}/tokens/{token}", tokensRead, a.tokenByID, "one token", nil, false},
+		{"PUT", "/accounts/{account}/tokens/{token}", tokensWrite, a.changeToken, "change a token", tokenIn{}, false},
+		{"DELETE", "/accounts/{account}/tokens/{token}", tokensWrite, a.deleteToken, "delete a token", nil, false},
+		{"PUT", "/accounts/{account}/tokens/{token}/value", tokensWrite, a.rollToken, "give a token a new value", nil, false},
+		{"GET", "/accounts/{account}/audit_logs", accountRead, a.auditLog, "what was changed, by whom, with before and after", nil, false},
+		{"GET", "/user/audit_logs", accountRead, a.auditLog, "what was changed, by whom, with before and after", nil, false},
+		{"GET", "/ips", anyToken, reader(a.ips), "source addresses that origins see", nil, false},
+
+		{"GET", "/zones", anyToken, a.zones, "list zones", nil, false},
+		{"POST", "/zones", zoneWrite, a.createZone, "add a zone", zoneIn{}, false},
+		{"GET", "/zones/{zone}", zoneRead, a.zoneByID, "one zone", nil, false},
+		{"PATCH", "/zones/{zone}", zoneWrite, a.changeZone, "change a zone", zonePatch{}, false},
+		{"DELETE", "/zones/{zone}", zoneWrite, a.deleteZone, "delete a zone with everything in it", nil, false},
+		{"PUT", "/zones/{zone}/activation_check", zoneWrite, a.activationCheck, "check the zone's delegation again", nil, false},
+		{"POST", "/zones/{zone}/purge_cache", purge, a.purgeCache, "purge the cache", purgeIn{}, false},
+
+		{"GET", "/zones/{zone}/dns_records", dnsRead, a.records, "list DNS records", nil, false},
+		{"POST", "/zones/{zone}/dns_records", dnsWrite, a.createRecord, "add a DNS record", recordIn{}, false},
+		{"POST", "/zones/{zone}/dns_records/batch", dnsWrite, a.batchRecords, "many changes at once: all or none", batchIn{}, false},
+		{"GET", "/zones/{zone}/dns_records/export", dnsRead, a.exportRecords, "the zone as a BIND zone file", nil, false},
+		{"POST", "/zones/{zone}/dns_records/import", dnsWrite, a.importRecords, "add the records of a BIND zone file", nil, false},
+		{"GET", "/zones/{zone}/dns_records/{record}", dnsRead, a.recordByID, "one DNS record", nil, false},
+		{"PUT", "/zones/{zone}/dns_records/{record}", dnsWrite, a.replaceRecord, "replace a DNS record", recordIn{}, false},
+		{"PATCH", "/zones/{zone}/dns_records/{record}", dnsWrite, a.changeRecord, "change fields of a DNS record", recordIn{}, false},
+		{"DELETE", "/zones/{zone}/dns_records/{record}", dnsWrite, a.deleteRecord, "delete a DNS record", nil, false},
+
+		{"GET", "/zones/{zone}/settings", settingsRead, a.settings, "list settings", nil, false},
+		{"PATCH", "/zones/{zone}/settings", settingsWrite, a.changeSettings, "change settings", settingsIn{}, false},
+		{"GET", "/zones/{zone}/settings/{setting}", settingsRead, a.setting, "one setting", nil, false},
+		{"PATCH", "/zones/{zone}/settings/{setting}", settingsWrite, a.changeSetting, "change a setting", settingIn{}, false},
+
+		{"GET", "/zones/{zone}/rulesets", wafRead, a.listRulesets, "list rulesets", nil, false},
+		{"POST", "/zones/{zone}/rulesets", wafWrite, a.createRuleset, "make the ruleset of a phase", rulesetIn{}, false},
+		{"GET", "/zones/{zone}/rulesets/{ruleset}", wafRead, a.rulesetByID, "one ruleset", nil, false},
+		{"PUT", "/zones/{zone}/rulesets/{ruleset}", wafWrite, a.replaceRuleset, "replace a ruleset's rules", rulesetIn{}, false},
+		{"DELETE", "/zones/{zone}/rulesets/{ruleset}", wafWrite, a.deleteRuleset, "delete a ruleset", nil, false},
+		{"POST", "/zones/{zone}/rulesets/{ruleset}/rules", wafWrite, a.addRule, "add a rule", map[string]any{}, false},
+		{"PATCH", "/zones/{zone}/rulesets/{ruleset}/rules/{rule}", wafWrite, a.changeRule, "change a rule", map[string]any{}, false},
+		{"DELETE", "/zones/{zone}/rulesets/{ruleset}/rules/{rule}", wafWrite, a.deleteRule, "delete a rule", nil, false},
+		{"GET", "/zones/{zone}/rulesets/phases/{phase}/entrypoint", wafRead, a.phaseRuleset, "the ruleset of a phase", nil, false},
+		{"PUT", "/zones/{zone}/rulesets/phases/{phase}/entrypoint", wafWrite, a.replacePhase, "replace the rules of a phase", rulesetIn{}, false},
+
+		{"GET", "/zones/{zone}/custom_certificates", sslRead, a.customCerts, "list uploaded certificates", nil, false},
+		{"POST", "/zones/{zone}/custom_certificates", sslWrite, a.addCustomCert, "upload a certificate for visitors", certIn{}, false},
+		{"GET", "/zones/{zone}/custom_certificates/{cert}", sslRead, a.customCert, "one uploaded certificate", nil, false},
+		{"PATCH", "/zones/{zone}/custom_certificates/{cert}", sslWrite, a.replaceCustomCert, "replace an uploaded certificate", certIn{}, false},
+		{"DELETE", "/zones/{zone}/custom_certificates/{cert}", sslWrite, a.deleteCustomCert, "delete an uploaded certificate", nil, false},
+		{"GET", "/zones/{zone}/origin_tls_client_auth", sslRead, a.pullCerts, "client certificates for authenticated origin pulls", nil, false},
+		{"POST", "/zones/{zone}/origin_tls_client_auth", sslWrite, a.addPullCert, "upload a client certificate", certIn{}, false},
+		{"GET", "/zones/{zone}/origin_tls_client_auth/settings", sslRead, a.pullSettings, "are authenticated origin pulls on", nil, false},
+		{"PUT", "/zones/{zone}/origin_tls_client_auth/settings", sslWrite, a.changePullSettings, "turn authenticated origin pulls on or off", pullSettingsIn{}, false},
+		{"GET", "/zones/{zone}/origin_tls_client_auth/{cert}", sslRead, a.pullCert, "one client certificate", nil, false},
+		{"DELETE", "/zones/{zone}/origin_tls_client_auth/{cert}", sslWrite, a.deletePullCert, "delete a client certificate", nil, false},
+
+		{"GET", "/originward/openapi.json", anyToken, a.openAPI, "this description", nil, false},
+		{"GET", "/originward/exchanges", logsRead, reader(a.exchanges), "recent exchanges with origins", nil, false},
+		{"GET", "/originward/rays/{ray}", logsRead, reader(a.ray), "what is known of one request", nil, false},
+	}
+}
