@@ -17,7 +17,8 @@ type Config struct {
 	Egress   []netip.Addr     // source addresses towards origins; empty = the system's choice
 	Resolver []netip.AddrPort // DNS servers for origins' names; empty = the system's
 	Data     string           // folder for what the edge keeps; empty = nothing is kept
-	Store    string           // PostgreSQL DSN of the store; empty = SQLite in Data
+	DNS      DNS
+	Store    string // PostgreSQL DSN of the store; empty = SQLite in Data
 	Timers   Timers
 	Trust    Trust
 	Tokens   []Token
@@ -33,7 +34,8 @@ type Config struct {
 // means that the role is off.
 type Listen struct {
 	HTTP, HTTPS    []string
-	DNS            []string
+	DNS            []string // UDP and TCP
+	DNSTLS         []string // DNS over TLS
 	API, Dashboard string
 }
 
@@ -73,6 +75,8 @@ type Zone struct {
 	MinTLS         uint16           // lowest version for visitors; 0 = TLS 1.2
 	ReadTimeout    time.Duration    // proxy_read_timeout; 0 = Timers.Read
 	ClientCert     *tls.Certificate // authenticated origin pulls; nil = none
+	Serial         uint32           // of the SOA record; 0 = the DNS server's choice
+	DNSSEC         *DNSKey          // nil = answers are not signed
 	Rules          Rules
 }
 

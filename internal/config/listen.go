@@ -37,6 +37,7 @@ func (v value) listen() Listen {
 		key{"http", many(&l.HTTP, tcp, "http")},
 		key{"https", many(&l.HTTPS, tcp, "https")},
 		key{"dns", many(&l.DNS, udp, "")},
+		key{"dns_tls", many(&l.DNSTLS, tcp, "")},
 		key{"api", single(&l.API)},
 		key{"dashboard", single(&l.Dashboard)},
 	)

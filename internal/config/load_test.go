@@ -91,7 +91,7 @@ func TestDocumentedExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (Listen{[]string{"198.51.100.10:80"}, []string{"198.51.100.10:443"}, []string{"198.51.100.53:53"}, "127.0.0.1:8520", "127.0.0.1:8521"}); !reflect.DeepEqual(c.Listen, want) {
+	if want := (Listen{HTTP: []string{"198.51.100.10:80"}, HTTPS: []string{"198.51.100.10:443"}, DNS: []string{"198.51.100.53:53"}, API: "127.0.0.1:8520", Dashboard: "127.0.0.1:8521"}); !reflect.DeepEqual(c.Listen, want) {
 		t.Errorf("listen %+v", c.Listen)
 	}
 	if c.Timers != DefaultTimers() {

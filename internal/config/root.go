@@ -10,10 +10,10 @@ import (
 )
 
 // topLevelKeys lists the keys of the file, for messages about an empty one.
-var topLevelKeys = []string{"listen", "colo", "egress", "resolver", "data", "store", "timers", "trust", "api_tokens", "api_tls", "zones"}
+var topLevelKeys = []string{"listen", "colo", "egress", "resolver", "data", "store", "dns", "timers", "trust", "api_tokens", "api_tls", "zones"}
 
 func (r *reader) config(v value) *Config {
-	c := &Config{File: r.file, Colo: "LAB", Timers: DefaultTimers()}
+	c := &Config{File: r.file, Colo: "LAB", Timers: DefaultTimers(), DNS: DNS{RateLimit: defaultRateLimit}}
 	var listen value
 	if !v.object(
 		key{"listen", func(v value) { listen = v; c.Listen = v.listen() }},
@@ -21,6 +21,7 @@ func (r *reader) config(v value) *Config {
 		key{"egress", func(v value) { c.Egress = v.egress() }},
 		key{"resolver", func(v value) { c.Resolver = v.resolvers() }},
 		key{"data", func(v value) { c.Data, _ = v.filePath() }},
+		key{"dns", func(v value) { c.DNS = v.dns() }},
 		key{"store", func(v value) { c.Store = v.storeDSN() }},
 		key{"timers", func(v value) { v.timers(&c.Timers) }},
 		key{"trust", func(v value) { c.Trust = v.trust() }},
@@ -34,6 +35,7 @@ func (r *reader) config(v value) *Config {
 		v.fail("nothing to listen on: listen is missing", "listen: {http: [\"0.0.0.0:80\"], https: [\"0.0.0.0:443\"]}")
 	} else {
 		listen.apiNeedsToken(c)
+		listen.dnsNeedsMore(c)
 	}
 	return c
 }

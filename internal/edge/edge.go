@@ -45,9 +45,10 @@ type Edge struct {
 	stop     chan struct{} // closed when the edge ends
 	work     sync.WaitGroup
 
-	apply     sync.Mutex     // one change of configuration at a time
-	file      *config.Config // as loaded, without stored zones; guarded by apply
-	stored    []config.Zone  // zones beside the file's; guarded by apply
+	apply     sync.Mutex             // one change of configuration at a time
+	file      *config.Config         // as loaded, without stored zones; guarded by apply
+	stored    []config.Zone          // zones beside the file's; guarded by apply
+	watchers  []func(*config.Config) // guarded by apply
 	mu        sync.Mutex
 	listeners map[listenKey]*listener // guarded by mu
 	visitors  map[*visitor]struct{}   // guarded by mu
@@ -121,6 +122,7 @@ func (e *Edge) Apply(cfg *config.Config) error {
 	e.file = cfg
 	e.state.Store(st)
 	old.retire(st)
+	e.tell()
 	for _, w := range cfg.Warnings {
 		e.log.Warn("configuration", "problem", w.Error())
 	}

@@ -25,7 +25,24 @@ func (e *Edge) SetStored(zones []config.Zone) error {
 	e.stored = zones
 	e.state.Store(st)
 	old.retire(st)
+	e.tell()
 	return nil
+}
+
+// OnConfig has f called with the configuration in force, now and after each change
+// of it, one call at a time and before the change is reported as made.
+func (e *Edge) OnConfig(f func(*config.Config)) {
+	e.apply.Lock()
+	defer e.apply.Unlock()
+	e.watchers = append(e.watchers, f)
+	f(e.Config())
+}
+
+// tell tells everybody who asked of the configuration in force; apply is held.
+func (e *Edge) tell() {
+	for _, f := range e.watchers {
+		f(e.Config())
+	}
 }
 
 // withStored is a configuration with stored zones beside its own.
