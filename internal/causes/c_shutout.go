@@ -65,7 +65,7 @@ func (v *View) diallings(l *Leg) []dialling {
 	for _, r := range v.records {
 		for _, x := range r.Fact.Items[:min(len(r.Fact.Items), maxItems)] {
 			recent := v.At.IsZero() || !x.At.Before(v.At.Add(-beforeElse))
-			if recent && !x.Reused && x.Egress.IsValid() && unmap(x.Origin) == l.Target() && x.Rule == "" {
+			if recent && !x.Reused && x.Egress.IsValid() && unmap(x.Origin) == l.Target() && x.Rule == "" && (x.Fault != originward.ProxyInternalError || abandoned(x)) {
 				xs = append(xs, opened{x, r.ID})
 			}
 		}

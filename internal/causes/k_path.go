@@ -254,7 +254,7 @@ func (v *View) bySource(l *Leg) Ans {
 			continue
 		}
 		by = addIDs(by, h.By)
-		if h.Code >= 520 && h.Code <= 526 {
+		if h.lost() {
 			bad[h.Egress] = true
 		} else if h.Contact() {
 			good[h.Egress] = true
@@ -280,7 +280,7 @@ func (v *View) partial(l *Leg) Ans {
 	var by []string
 	for h := range l.hits() {
 		by = addIDs(by, h.By)
-		if h.Code >= 520 && h.Code <= 526 {
+		if h.lost() {
 			bad++
 		} else if h.Contact() {
 			good++

@@ -49,6 +49,7 @@ func (v *View) badsOf(l *Leg) []Bad {
 				out[i].By = addIDs(out[i].By, b.By)
 				out[i].Egress = append(out[i].Egress, b.Egress...)
 				out[i].Edge = out[i].Edge || b.Edge
+				out[i].meet(b)
 				return
 			}
 		}
@@ -287,7 +288,7 @@ func (v *View) putBad(b Bad) {
 func (l *Leg) Bad(codes ...int) []Bad {
 	var out []Bad
 	for _, b := range l.Bads {
-		wait := b.Code == 0 && slices.ContainsFunc(waitCodes, func(c int) bool { return slices.Contains(codes, c) })
+		wait := b.Code == 0 && slices.ContainsFunc(b.comesTo(), func(c int) bool { return slices.Contains(codes, c) })
 		if len(codes) == 0 || wait || slices.Contains(codes, b.Code) {
 			out = append(out, b)
 		}

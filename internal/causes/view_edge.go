@@ -212,6 +212,10 @@ func (v *View) addRecord(id string, x fact.EdgeExchange, byRay map[string][]int,
 	if x.Host != "" && v.Host != "" && x.Host != v.Host {
 		return
 	}
+	if abandoned(x) {
+		v.addAbandoned(id, x)
+		return
+	}
 	if is := byRay[x.Ray]; x.Ray != "" && len(is) > 0 {
 		for _, i := range is {
 			if h := &v.Hits[i]; !h.Origin.IsValid() && h.Name == "" && (x.Code == h.Status || x.Code == 0) {

@@ -1,0 +1,63 @@
+package causes
+
+import (
+	"time"
+
+	"github.com/originward/originward"
+	"github.com/originward/originward/fact"
+)
+
+// abandoned reports whether an exchange ended because its visitor left while
+// the edge was still waiting for the origin. An edge waits longer than a look
+// takes; what it was waiting for when we left, and from which address, tells
+// nearly as much as its answer would.
+func abandoned(x fact.EdgeExchange) bool {
+	if x.Fault != originward.ProxyInternalError && x.Code != 499 || len(x.Phases) == 0 {
+		return false
+	}
+	last := x.Phases[len(x.Phases)-1]
+	return !last.Done && last.MS >= realWait
+}
+
+// addAbandoned takes a recorded exchange that its visitor abandoned for a wait
+// of the edge. With visits of our own only those count that were made since:
+// they are our own, which no ray joins.
+func (v *View) addAbandoned(id string, x fact.EdgeExchange) {
+	since, ours := v.At.Add(-beforeElse), false
+	for _, h := range v.Hits {
+		if h.Own && !h.At.IsZero() && (!ours || h.At.Before(since)) {
+			since, ours = h.At, true
+		}
+	}
+	if !v.At.IsZero() && x.At.Before(since.Add(-time.Second)) || len(v.Hits) >= maxHits {
+		return
+	}
+	h := Hit{At: x.At, Scheme: x.Scheme, Ray: x.Ray, Phase: x.Phase, Pending: true, Own: true}
+	h.join(id, x)
+	h.Code, h.Fault, h.Made = 0, "", fact.Unknown // its answer is what nobody waited for
+	v.Hits = append(v.Hits, h)
+}
+
+// lost reports whether an exchange with the origin failed, or waited in vain.
+func (h *Hit) lost() bool { return h.Pending || h.Code >= 520 && h.Code <= 526 }
+
+// comesTo are the codes to which a wait of the edge can lead: by what it was
+// waiting for when we left, where its record tells.
+func (b Bad) comesTo() []int {
+	switch b.Phase {
+	case originward.PhaseConnect:
+		return []int{522}
+	case originward.PhaseTLS:
+		return []int{525, 522}
+	case originward.PhaseFirstByte, originward.PhaseHeaders:
+		return []int{524, 504}
+	}
+	return waitCodes
+}
+
+// meet keeps the phase of a wait only where all that tell one agree.
+func (b *Bad) meet(o Bad) {
+	if b.Code == 0 && o.Phase != "" && o.Phase != b.Phase {
+		b.Phase = ""
+	}
+}

@@ -1,0 +1,59 @@
+package diagnose
+
+import (
+	"testing"
+
+	"github.com/originward/originward"
+	"github.com/originward/originward/fact"
+	bt "github.com/originward/originward/internal/causes/bundletest"
+)
+
+// leave turns every failing visit of a world into one that left before the
+// edge, at its documented 19 s, gave up: the visitor knows no more than that
+// the edge waited, and the edge's record what it waited for.
+func leave(w *bt.World) *bt.World {
+	for i := range w.Visits {
+		if w.Visits[i].Status >= 520 {
+			v := &w.Visits[i]
+			*v = fact.EdgeAnswer{Target: v.Target, Scheme: v.Scheme, Host: v.Host, Path: v.Path, MS: 2950, Failure: &fact.Fault{
+				Phase: originward.PhaseFirstByte, Type: originward.HTTPResponseTimeout, Code: 524, AfterMS: 2950, Ended: "timeout",
+			}}
+		}
+	}
+	for i := range w.Record.Items {
+		if x := &w.Record.Items[i]; x.Fault != "" {
+			x.Code, x.Error, x.Fault = 500, 0, originward.ProxyInternalError
+			x.Phases = []fact.PhaseTime{{Phase: x.Phase, MS: 2900}}
+		}
+	}
+	return w
+}
+
+// TestEdgeStillWaits: what a look finds must not depend on whether the edge had
+// given up when we left.
+func TestEdgeStillWaits(t *testing.T) {
+	tried := 0
+	for _, c := range all() {
+		whole := Explain(c.world().Bundle(), Options{})
+		if whole.Edge == nil || whole.Edge.Code != 522 || atOnce[c.name] {
+			continue
+		}
+		tried++
+		t.Run(c.name, func(t *testing.T) {
+			d := Explain(leave(c.world()).Bundle(), Options{})
+			only(t, d, c.want...)
+			for _, id := range c.want {
+				if got, want := stands(d, id), stands(whole, id); got != want {
+					t.Errorf("%s stands %s, and %s once the edge has answered\n%s", id, got, want, dump(d))
+				}
+			}
+		})
+	}
+	if tried < 10 {
+		t.Errorf("only %d cases in which the edge answers 522", tried)
+	}
+}
+
+// atOnce are cases whose 522 comes without a wait: the CDN's own platform gives
+// it, and no connect is tried.
+var atOnce = map[string]bool{"platform unclaimed": true, "worker fetches itself": true, "worker on another port": true}
