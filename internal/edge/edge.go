@@ -41,6 +41,7 @@ type Edge struct {
 	turn    atomic.Uint32
 	own     atomic.Pointer[ownAddrs]
 
+	leaving  atomic.Bool // a successor serves: connections end with their next response
 	draining atomic.Bool
 	stop     chan struct{} // closed when the edge ends
 	work     sync.WaitGroup
@@ -108,7 +109,7 @@ func (e *Edge) Start() error {
 func (e *Edge) Apply(cfg *config.Config) error {
 	e.apply.Lock()
 	defer e.apply.Unlock()
-	if e.draining.Load() {
+	if e.draining.Load() || e.leaving.Load() {
 		return errors.New("the edge is shutting down")
 	}
 	old := e.state.Load()
@@ -163,6 +164,46 @@ func (e *Edge) Shutdown(ctx context.Context) error {
 		err = errors.Join(err, e.access.flush())
 	}
 	return err
+}
+
+// Leave ends the edge when a successor serves on the same sockets: nothing more is
+// accepted, every connection ends with its next response, and what is still there
+// after the given time is shut down.
+func (e *Edge) Leave(ctx context.Context, wait time.Duration) error {
+	e.leaving.Store(true)
+	e.closeListeners()
+	e.mu.Lock()
+	for c := range e.visitors {
+		if conn := c.conn2.Load(); conn != nil {
+			conn.Drain()
+		}
+	}
+	e.mu.Unlock()
+	t := time.NewTicker(leaveLook)
+	defer t.Stop()
+	for end := time.Now().Add(wait); time.Now().Before(end) && e.visiting() > 0; {
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			end = time.Time{}
+		}
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	return e.Shutdown(last)
+}
+
+// ending tells that connections are to end with what is under way on them.
+func (e *Edge) ending() bool { return e.draining.Load() || e.leaving.Load() }
+
+// leaveLook is how often an edge that leaves looks whether the last visitor has gone.
+const leaveLook = 50 * time.Millisecond
+
+// visiting is the number of visitors' connections.
+func (e *Edge) visiting() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.visitors)
 }
 
 func (e *Edge) closeVisitors() {

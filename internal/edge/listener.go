@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/originward/originward/internal/config"
+	"github.com/originward/originward/internal/handover"
 )
 
 // listenKey is what a listener was asked for; n tells several on port 0 apart.
@@ -20,7 +21,8 @@ type listenKey struct {
 
 type listener struct {
 	net.Listener
-	key listenKey
+	key       listenKey
+	inherited bool // from a predecessor or a service manager
 }
 
 // Visitors' TCP keepalive (cloudflare tcp-connections): after 400 s idle, probes
@@ -45,6 +47,12 @@ func keysOf(l config.Listen) []listenKey {
 	return keys
 }
 
+// end closes the listener; it is not handed over any more.
+func (l *listener) end() {
+	handover.Process().Forget(l.Addr())
+	_ = l.Close() // nothing more is accepted either way
+}
+
 // relisten opens what the configuration asks for and is not open, and then closes
 // what it no longer asks for. When one cannot be opened, nothing changes.
 func (e *Edge) relisten(cfg *config.Config) error {
@@ -57,19 +65,20 @@ func (e *Edge) relisten(cfg *config.Config) error {
 	want := map[listenKey]*listener{}
 	var opened []*listener
 	lc := net.ListenConfig{KeepAliveConfig: visitorKeepAlive, Control: visitorControl(cfg.Timers.Client)}
+	set := handover.Process()
 	for _, k := range keysOf(cfg.Listen) {
 		if l := have[k]; l != nil {
 			want[k] = l
 			continue
 		}
-		nl, err := lc.Listen(context.Background(), "tcp", k.addr)
+		nl, inherited, err := set.Listen(context.Background(), &lc, k.addr)
 		if err != nil {
 			for _, l := range opened {
-				_ = l.Close()
+				l.end()
 			}
 			return fmt.Errorf("listen on %s: %w", k.addr, err)
 		}
-		l := &listener{nl, k}
+		l := &listener{nl, k, inherited}
 		want[k], opened = l, append(opened, l)
 	}
 	e.mu.Lock()
@@ -82,7 +91,7 @@ func (e *Edge) relisten(cfg *config.Config) error {
 	}
 	for k, l := range have {
 		if want[k] == nil {
-			_ = l.Close()
+			l.end()
 			e.log.Info("no longer listening", "address", l.Addr().String())
 		}
 	}
@@ -112,7 +121,7 @@ func (e *Edge) closeListeners() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, l := range e.listeners {
-		_ = l.Close() // nothing more is accepted either way
+		l.end()
 	}
 	e.listeners = map[listenKey]*listener{}
 }
@@ -164,6 +173,9 @@ func (e *Edge) accept(l *listener) {
 		if !ok {
 			_ = conn.Close() // a TCP listener gives TCP connections only
 			continue
+		}
+		if l.inherited {
+			_ = tcp.SetKeepAliveConfig(visitorKeepAlive) // a connection that is gone already says so when read
 		}
 		c, err := newVisitor(e, tcp, l.key.https)
 		if err != nil || !e.admit(c) {

@@ -120,7 +120,7 @@ func (r *respond1) interim(h *http1.ResponseHead) error {
 
 // ends decides whether the connection can carry another request.
 func (r *respond1) ends(untilClose bool) bool {
-	r.close = untilClose || !r.keep || r.c.edge.draining.Load() || !r.v.upload.settled() || !r.c.reader.Body().Done()
+	r.close = untilClose || !r.keep || r.c.edge.ending() || !r.v.upload.settled() || !r.c.reader.Body().Done()
 	return r.close
 }
 

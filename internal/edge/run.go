@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/originward/originward/internal/handover"
 )
 
 // How often the configuration file is looked at, and how long a shutdown waits for
@@ -15,10 +17,15 @@ import (
 const (
 	watchEvery = 2 * time.Second
 	drainTime  = 30 * time.Second
+	// leaveTime is how long an edge with a successor waits for idle connections to ask
+	// once more, so that they can be told to close: closing one could cross with a request.
+	leaveTime = 60 * time.Second
 )
 
 // Run serves until ctx ends, then drains. SIGHUP, or a change of the configuration
 // file or of a certificate it names, loads it again; a file that cannot be used is reported and changes nothing.
+// SIGUSR2 starts the program that now lies where this one came from, hands the
+// listening sockets over, and ends once that serves and the last visitor has gone.
 // The edge must have been made from a file (config.Config.File) to be reloaded.
 func Run(ctx context.Context, e *Edge) error {
 	if err := e.Start(); err != nil {
@@ -27,6 +34,10 @@ func Run(ctx context.Context, e *Edge) error {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
+	renew := make(chan os.Signal, 1)
+	notifyRenew(renew)
+	defer signal.Stop(renew)
+	handover.Process().Ready()
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	path := e.Config().File
@@ -37,6 +48,13 @@ func Run(ctx context.Context, e *Edge) error {
 			end, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 			defer cancel()
 			return e.Shutdown(end)
+		case <-renew:
+			if err := handover.Process().Start(ctx); err != nil {
+				e.log.Error("no successor: this program goes on", "error", err)
+				continue
+			}
+			e.log.Info("the successor serves")
+			return e.Leave(ctx, leaveTime)
 		case <-hup:
 		case <-tick.C:
 			now := stamp(e.Config().Files)

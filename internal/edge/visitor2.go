@@ -41,7 +41,7 @@ func (c *visitor) serve2() {
 	}
 	err := h2.Serve(c.tls, cfg, func(conn *h2.Conn) {
 		c.conn2.Store(conn)
-		if c.edge.draining.Load() {
+		if c.edge.ending() {
 			conn.Drain()
 		}
 	})

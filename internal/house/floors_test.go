@@ -19,6 +19,7 @@ const floors = `
 1 fact                       typed answers to questions
 1 internal/escape            foreign text made safe to show
 1 internal/sock              TCP without the scheduler's ado
+1 internal/handover          sockets over a change of the program
 2 internal/http1             HTTP/1.1 on the wire
 2 internal/cdn               ranges, ports and pages of CDNs
 2 internal/dnsrec            DNS records, checked and answered

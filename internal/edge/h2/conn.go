@@ -67,13 +67,14 @@ type Conn struct {
 	last       uint32
 	ours       [32]uint32 // streams that we ended early, whose frames may still be coming
 	oursNext   int
-	window     int64 // what the connection takes
-	initial    int64 // what new streams take
-	frame      int   // size of frames that the visitor takes
-	recv       int64 // what the visitor may still send
-	owed       int64 // consumed, and not yet given back
-	away       bool  // GOAWAY was sent: no new streams
-	dead       error // the connection has ended
+	window     int64       // what the connection takes
+	initial    int64       // what new streams take
+	frame      int         // size of frames that the visitor takes
+	recv       int64       // what the visitor may still send
+	owed       int64       // consumed, and not yet given back
+	drain      *time.Timer // runs when the end of the connection was announced
+	away       bool        // GOAWAY was sent: no new streams
+	dead       error       // the connection has ended
 	seen       time.Time
 	workers    sync.WaitGroup
 
@@ -154,6 +155,9 @@ func (c *Conn) end(err error) {
 	for _, s := range c.streams {
 		s.failLocked(err)
 	}
+	if c.drain != nil {
+		c.drain.Stop()
+	}
 	c.room.Broadcast()
 	c.mu.Unlock()
 	if ce != nil {
@@ -180,18 +184,36 @@ func (c *Conn) linger() {
 	_, _ = io.Copy(io.Discard, c.nc) // ends with the deadline at the latest
 }
 
-// Drain lets requests under way finish and takes no new ones.
+// lastCall is how long after the announcement that the connection ends requests are
+// still taken: those that cross with it would otherwise have to be repeated
+// (RFC 9113 section 6.8 asks for a round trip at least).
+const lastCall = time.Second
+
+// Drain announces the connection's end, and lets requests finish.
 func (c *Conn) Drain() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.away || c.dead != nil {
+	if c.drain != nil || c.away || c.dead != nil {
 		return
 	}
-	c.away = true
-	b := appendFrameHead(c.out, 8, frameGoAway, 0, 0)
-	c.out = binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(b, c.last), uint32(NoError))
+	c.goAwayLocked(maxWindow)
 	c.flushLocked()
-	_ = c.nc.SetReadDeadline(time.Unix(1, 0)) // the reader looks whether it is over
+	c.drain = time.AfterFunc(lastCall, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.away || c.dead != nil {
+			return
+		}
+		c.away = true
+		c.goAwayLocked(c.last)
+		c.flushLocked()
+		_ = c.nc.SetReadDeadline(time.Unix(1, 0)) // the reader looks whether it is over
+	})
+}
+
+func (c *Conn) goAwayLocked(last uint32) {
+	b := appendFrameHead(c.out, 8, frameGoAway, 0, 0)
+	c.out = binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(b, last), uint32(NoError))
 }
 
 // need has n bytes lie in the buffer.
@@ -264,8 +286,7 @@ func (c *Conn) late() error {
 	}
 	if c.away || time.Since(c.seen) >= c.cfg.Idle || c.block.open {
 		c.away = true
-		b := appendFrameHead(c.out, 8, frameGoAway, 0, 0)
-		c.out = binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(b, c.last), uint32(NoError))
+		c.goAwayLocked(c.last)
 		c.flushLocked()
 		return errIdle
 	}

@@ -1,0 +1,8 @@
+//go:build !unix
+
+package edge
+
+import "os"
+
+// notifyRenew: this system has no signal for it.
+func notifyRenew(chan<- os.Signal) {}
