@@ -18,5 +18,6 @@ var families = []func() []*World{
 	mixedWorlds,
 	healthyWorlds,
 	sharedWorlds,
+	systemdWorlds,
 	localWorlds,
 }

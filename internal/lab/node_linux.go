@@ -20,14 +20,15 @@ import (
 // Node is one machine of a world. A node with a root has its own file system,
 // processes and host name; the others share this machine's.
 type Node struct {
-	NS   *netns.NS
-	root string // overlay's mount point; empty = the machine's own root
-	base string // directory under which a host without a root of its own keeps its files
-	init *exec.Cmd
-	life io.Closer // closing it ends the first process, and with it all others
-	pid  int       // of the node's first process, seen from here
-	dir  string
-	bg   []*exec.Cmd
+	NS     *netns.NS
+	root   string // overlay's mount point; empty = the machine's own root
+	base   string // directory under which a host without a root of its own keeps its files
+	init   *exec.Cmd
+	life   io.Closer // closing it ends the first process, and with it all others
+	pid    int       // of the node's first process, seen from here
+	dir    string
+	cgroup string // of a machine: everything on it
+	bg     []*exec.Cmd
 }
 
 // newNode makes a node that shares this machine's file system.
@@ -66,6 +67,18 @@ hostname origin && mkdir -p /run/lock && chmod 1777 /tmp && exec 3<&0 && { cat <
 // written there is written here.
 // exe is there under the name by which anyone would install it.
 func newHost(ctx context.Context, hint, dir, exe string) (*Node, error) {
+	n, err := newRooted(hint, dir, exe)
+	if err != nil {
+		return nil, err
+	}
+	if err := n.boot(ctx); err != nil {
+		return nil, errors.Join(err, n.Close())
+	}
+	return n, nil
+}
+
+// newRooted makes the file system of a host; nothing runs on it yet.
+func newRooted(hint, dir, exe string) (*Node, error) {
 	n, err := newNode(hint)
 	if err != nil {
 		return nil, err
@@ -86,9 +99,6 @@ func newHost(ctx context.Context, hint, dir, exe string) (*Node, error) {
 		return nil, errors.Join(fmt.Errorf("devices for the origin: %w", err), n.Close())
 	}
 	if err := n.bindExe(exe); err != nil {
-		return nil, errors.Join(err, n.Close())
-	}
-	if err := n.boot(ctx); err != nil {
 		return nil, errors.Join(err, n.Close())
 	}
 	return n, nil
@@ -177,7 +187,7 @@ func (n *Node) Command(ctx context.Context, name string, args ...string) *exec.C
 	if n.root == "" {
 		cmd = exec.CommandContext(ctx, name, args...)
 	} else {
-		enter := []string{"-t", fmt.Sprint(n.pid), "-m", "-p", "-u", "-i", "-r", "-w", "--", name}
+		enter := []string{"-t", fmt.Sprint(n.pid), "-m", "-p", "-u", "-i", "-C", "-r", "-w", "--", name}
 		cmd = exec.CommandContext(ctx, "nsenter", append(enter, args...)...)
 	}
 	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C.UTF-8", "TERM=dumb", "B=" + n.base}
@@ -255,6 +265,7 @@ func (n *Node) Close() error {
 		_ = n.life.Close()
 		_ = n.init.Wait()
 	}
+	errs = append(errs, removeCgroup(n.cgroup))
 	if n.root != "" {
 		for _, m := range []string{filepath.Join(n.root, "dev"), n.root} {
 			if err := syscall.Unmount(m, syscall.MNT_DETACH); err != nil && !errors.Is(err, syscall.EINVAL) {

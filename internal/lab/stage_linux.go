@@ -144,6 +144,10 @@ func (s *Stage) nodes(ctx context.Context) (err error) {
 		s.Origin, err = newShared("origin", filepath.Join(s.Dir, "origin"))
 		return err
 	}
+	if s.World.Systemd {
+		s.Origin, err = newMachine(ctx, "origin", filepath.Join(s.Dir, "origin"), s.Exe)
+		return err
+	}
 	s.Origin, err = newHost(ctx, "origin", filepath.Join(s.Dir, "origin"), s.Exe)
 	return err
 }

@@ -46,6 +46,9 @@ type World struct {
 	// machine's file system and processes, as a test bench's origin would.
 	Shared bool
 
+	// Systemd gives the origin a booted systemd, and its services units.
+	Systemd bool
+
 	// Warm worlds are looked at through an edge that still holds connections
 	// and answers from before Break. All others begin with a new edge, which has
 	// to connect: what it answers does not depend on what it happened to keep.
