@@ -203,7 +203,7 @@ var listings = []struct{ name, script string }{
 	{"nft", `nft list ruleset | sed -E 's/packets [0-9]+ bytes [0-9]+/packets N bytes N/; s/expires [0-9a-z]+/expires T/g'`},
 	{"iptables", `for t in iptables-nft-save ip6tables-nft-save iptables-legacy-save ip6tables-legacy-save; do echo "== $t"; $t 2>/dev/null | sed -E '/^#/d; s/\[[0-9]+:[0-9]+\]/[N:N]/'; done`},
 	{"ipset", `ipset save 2>/dev/null | sed -E 's/timeout [0-9]+$/timeout T/; s/ (bucketsize|initval) [^ ]+//g' | sort`},
-	{"routes", `ip route show table all | sed 's/ expires [0-9a-z]*//; s/ linkdown//' ; ip -6 route show table all | sed 's/ expires [0-9a-z]*//'; ip rule; ip -6 rule`},
+	{"routes", `{ ip route show table all; ip -6 route show table all; } | grep -v -e fe80: -e ff00: | sed 's/ expires [0-9a-z]*//; s/ linkdown//'; ip rule; ip -6 rule`},
 	{"sysctl", `for k in net.ipv4.conf.all.rp_filter net.ipv4.conf.eth0.rp_filter net.ipv4.conf.eth1.rp_filter net.ipv4.ip_local_port_range net.ipv6.conf.all.disable_ipv6 net.core.somaxconn; do sysctl -n $k 2>/dev/null || echo -; done`},
 	{"listeners", `ss -Hltn | awk '{print $4}' | sort`},
 	{"processes", `ps -eo comm= | sort | uniq -c | grep -E 'nginx|apache2|haproxy|lighttpd|caddy|php-fpm|fail2ban|python3' || true`},

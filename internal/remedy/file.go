@@ -107,7 +107,9 @@ func syncDir(dir string) error {
 	return d.Sync()
 }
 
-// same reports whether two states are equal for whoever reads the file.
+// same reports whether two states are equal for whoever reads the file. An
+// owner of -1 is whoever writes a new file.
 func (f file) same(g file) bool {
-	return f.There == g.There && (!f.There || bytes.Equal(f.Content, g.Content) && f.Mode == g.Mode && f.UID == g.UID && f.GID == g.GID)
+	owned := f.UID < 0 || g.UID < 0 || f.UID == g.UID && f.GID == g.GID
+	return f.There == g.There && (!f.There || bytes.Equal(f.Content, g.Content) && f.Mode == g.Mode && owned)
 }

@@ -2,6 +2,11 @@ package remedy
 
 // kinds lists every kind of step. One line adds one.
 var kinds = map[string]func() Action{
-	"config":  func() Action { return &Config{} },
-	"service": func() Action { return &Service{} },
+	"nft":      func() Action { return &NFT{} },
+	"iptables": func() Action { return &Iptables{} },
+	"ipset":    func() Action { return &IPSet{} },
+	"ufw":      func() Action { return &UFW{} },
+	"ban":      func() Action { return &Ban{} },
+	"config":   func() Action { return &Config{} },
+	"service":  func() Action { return &Service{} },
 }

@@ -18,8 +18,16 @@ type planner func(ctx context.Context, s *site, found []originward.Finding) ([]S
 
 // remedies lists every cause that can be cured on a machine. One line adds one.
 var remedies = map[originward.CauseID]planner{
-	"listener.none": planStart,
-	"backend.down":  planBackend,
+	"listener.none":               planStart,
+	"backend.down":                planBackend,
+	"firewall.host.range-blocked": planUnblock,
+	"firewall.host.port-closed":   planAdmit,
+	"firewall.geo":                planUnblock,
+	"allowlist.stale":             planFill,
+	"allowlist.updater-emptied":   planFill,
+	"ban.blocklist-contains-cdn":  planUnblock,
+	"ban.edge-ip":                 planUnban,
+	"ban.proxy-hop":               planUnbanHop,
 }
 
 // site is what planners work from.

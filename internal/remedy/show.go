@@ -3,8 +3,6 @@ package remedy
 import (
 	"context"
 	"fmt"
-
-	"github.com/originward/originward"
 )
 
 // Shown is a plan with the exact changes that its steps would make now.
@@ -25,6 +23,3 @@ func Show(ctx context.Context, p Plan) (Shown, error) {
 	}
 	return out, nil
 }
-
-// Simulate tries the steps that concern the network in a copy of it.
-func Simulate(_ context.Context, _ *Plan, _ *originward.Bundle) error { return nil }

@@ -1,0 +1,41 @@
+package remedy
+
+import (
+	"context"
+
+	"github.com/originward/originward"
+	"github.com/originward/originward/internal/firewall"
+)
+
+// planUnblock takes out the rules and set elements that turn the CDN away.
+func planUnblock(ctx context.Context, s *site, found []originward.Finding) ([]Step, error) {
+	return s.through(ctx, found, remove)
+}
+
+// planAdmit lets the CDN's ranges in where a port is closed to everyone: the
+// port stays closed to everyone else.
+func planAdmit(ctx context.Context, s *site, found []originward.Finding) ([]Step, error) {
+	if steps, err := s.admitTool(ctx, found); len(steps) > 0 || err != nil {
+		return steps, err
+	}
+	return s.through(ctx, found, admit)
+}
+
+// planFill puts the missing ranges into allow lists.
+func planFill(ctx context.Context, s *site, found []originward.Finding) ([]Step, error) {
+	return s.through(ctx, found, fill)
+}
+
+// through tries a cure in a copy until the CDN gets through, and gives what
+// has to be changed for it.
+func (s *site) through(ctx context.Context, found []originward.Finding, cure func(context.Context, *gate, *firewall.Snapshot, blockedAt) error) ([]Step, error) {
+	g, err := s.openGate(ctx, found)
+	if err != nil {
+		return nil, err
+	}
+	defer g.close()
+	if err := g.open(ctx, cure); err != nil {
+		return nil, err
+	}
+	return g.steps(ctx, s.m)
+}
