@@ -24,6 +24,13 @@ type Config struct {
 	Tokens   []Token
 	APITLS   *tls.Certificate // nil = the API speaks plain HTTP
 	Zones    []Zone
+	Lists    []List
+	Geo      Geo
+	Events   Log // security events
+	Access   Log // one line per request
+	// ErrorPages and CustomErrors hold for every zone; a zone's own go before them.
+	ErrorPages   map[string]string
+	CustomErrors []ErrorRule
 	// Files are all files that were read: this one, certificates, keys, tokens.
 	Files []string
 	// Warnings are oddities that do not keep the edge from serving.
@@ -78,50 +85,7 @@ type Zone struct {
 	Serial         uint32           // of the SOA record; 0 = the DNS server's choice
 	DNSSEC         *DNSKey          // nil = answers are not signed
 	Rules          Rules
-}
-
-// Rules are a zone's rules as written.
-type Rules struct {
-	Origin     []OriginRule
-	Custom     []Rule
-	RateLimits []RateLimit
-}
-
-// Rule is one custom rule as written.
-type Rule struct {
-	Line        int
-	ID          string // empty = derived from its text
-	Description string
-	Expression  string
-	Action      string // block, log, skip
-	Enabled     bool
-	Response    *Response // of a block; nil = the edge's page
-	SkipPhases  []string  // of a skip; empty = the rest of the custom rules
-}
-
-// OriginRule changes where matching requests are sent (Cloudflare's action
-// "route"). Zero fields change nothing.
-type OriginRule struct {
-	Rule
-	HostHeader string // Host, and server name unless SNI is given
-	SNI        string // server name
-	Host       string // name whose address is used instead of the record's
-	Port       uint16
-}
-
-// RateLimit is one rate-limiting rule as written.
-type RateLimit struct {
-	Rule
-	Requests   int
-	Period     time.Duration
-	Mitigation time.Duration // 0 = throttle
-}
-
-// Response is a block's own answer.
-type Response struct {
-	Status      int
-	ContentType string
-	Content     string
+	ErrorPages     map[string]string // own pages by their ids ("500_errors"), whole
 }
 
 // DefaultTimers are the documented ones.

@@ -17,7 +17,17 @@ const maxFile = 32 << 20
 type Loader struct {
 	// CheckExpression checks a rule's expression; nil = rules are not checked. An error
 	// with a method Place() (line, column int) is reported at its place.
-	CheckExpression func(src string) error
+	CheckExpression func(src string, use Use) error
+	// CheckList checks the items of a named list; nil = they are not checked.
+	CheckList func(List) error
+}
+
+// Use is what an expression is for.
+type Use struct {
+	Value    bool   // it gives a string, as in a rewrite; else it is a condition
+	Response bool   // it may look at the response
+	Places   bool   // there is a database of addresses
+	Lists    []List // named lists
 }
 
 // Load reads the file at path. Its error is a [Problems] when the file could be
@@ -41,7 +51,7 @@ func (l Loader) Load(path string) (*Config, error) {
 // Parse reads a configuration from raw; path names it and is what relative
 // paths in it are resolved against.
 func (l Loader) Parse(path string, raw []byte) (*Config, error) {
-	r := &reader{file: filepath.Clean(path), checkExpression: l.CheckExpression}
+	r := &reader{file: filepath.Clean(path), checkExpression: l.CheckExpression, checkList: l.CheckList}
 	var docs []yaml.Node
 	if err := yaml.Load(raw, &docs, yaml.WithUniqueKeys(false), yaml.WithAllDocuments()); err != nil {
 		return nil, Problems{syntaxProblem(r.file, err)}

@@ -154,8 +154,8 @@ type placedError struct{ line, column int }
 
 func (placedError) Error() string       { return "bad expression" }
 func (e placedError) Place() (int, int) { return e.line, e.column }
-func checkSecondLine(string) error      { return placedError{2, 1} }
-func refuseExpressions(src string) error {
+func checkSecondLine(string, Use) error { return placedError{2, 1} }
+func refuseExpressions(src string, _ Use) error {
 	if strings.Contains(src, "bad") {
 		return placedError{1, 5}
 	}
@@ -220,7 +220,7 @@ func TestProblems(t *testing.T) {
 		"record twice":       {record("{type: A, name: '@', content: 192.0.2.1}, {type: A, name: shop.example, content: 192.0.2.1, proxied: true}"), 4, []string{"same record"}},
 		"record incomplete":  {record("{type: A, name: '@'}"), 4, []string{"needs type, name and content"}},
 		"proxied":            {record("{type: A, name: '@', content: 192.0.2.1, proxied: orange}"), 4, []string{"true, false"}},
-		"action":             {zone("rules: {custom: [{expression: ssl, action: blcok}]}"), 4, []string{"block, log, skip"}},
+		"action":             {zone("rules: {custom: [{expression: ssl, action: blcok}]}"), 4, []string{"block, challenge, js_challenge, managed_challenge, log, skip"}},
 		"rule incomplete":    {zone("rules: {custom: [{action: block}]}"), 4, []string{"expression and an action"}},
 		"expression":         {zone("rules: {custom: [{expression: bad, action: block}]}"), 4, []string{"custom[0].expression", "bad expression"}},
 		"skip response":      {zone("rules: {custom: [{expression: ssl, action: skip, action_parameters: {response: {status_code: 403}}}]}"), 4, []string{"belongs to the action block"}},
@@ -231,7 +231,7 @@ func TestProblems(t *testing.T) {
 		"origin host":        {zone("rules: {origin: [{expression: ssl, action_parameters: {host_header: 192.0.2.1}}]}"), 4, []string{"not a name"}},
 		"period":             {limit("expression: ssl, requests_per_period: 5, period: 15"), 4, []string{`"15"`, "10, 60, 120"}},
 		"mitigation":         {limit("expression: ssl, requests_per_period: 5, period: 10, mitigation_timeout: 5"), 4, []string{"86400"}},
-		"characteristic":     {limit("expression: ssl, requests_per_period: 5, period: 10, characteristics: [ip.dst]"), 4, []string{"ip.src"}},
+		"characteristic":     {limit("expression: ssl, requests_per_period: 5, period: 10, characteristics: [bad]"), 4, []string{"ip.src"}},
 		"limit incomplete":   {limit("expression: ssl, period: 10"), 4, []string{"requests_per_period"}},
 		"read timeout":       {zone("proxy_read_timeout: 7000"), 4, []string{"1 to 6000"}},
 	} {

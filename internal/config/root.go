@@ -10,11 +10,11 @@ import (
 )
 
 // topLevelKeys lists the keys of the file, for messages about an empty one.
-var topLevelKeys = []string{"listen", "colo", "egress", "resolver", "data", "store", "dns", "timers", "trust", "api_tokens", "api_tls", "zones"}
+var topLevelKeys = []string{"listen", "colo", "egress", "resolver", "data", "store", "dns", "timers", "trust", "api_tokens", "api_tls", "lists", "geo", "access_log", "security_events", "error_pages", "custom_errors", "zones"}
 
 func (r *reader) config(v value) *Config {
 	c := &Config{File: r.file, Colo: "LAB", Timers: DefaultTimers(), DNS: DNS{RateLimit: defaultRateLimit}}
-	var listen value
+	var listen, lists, geo, zones, errors value
 	if !v.object(
 		key{"listen", func(v value) { listen = v; c.Listen = v.listen() }},
 		key{"colo", func(v value) { c.Colo = v.colo() }},
@@ -27,9 +27,30 @@ func (r *reader) config(v value) *Config {
 		key{"trust", func(v value) { c.Trust = v.trust() }},
 		key{"api_tokens", func(v value) { c.Tokens = v.tokens() }},
 		key{"api_tls", func(v value) { c.APITLS = v.keyPair() }},
-		key{"zones", func(v value) { c.Zones = v.zones() }},
+		key{"lists", func(v value) { lists = v }},
+		key{"geo", func(v value) { geo = v }},
+		key{"access_log", func(v value) { c.Access = v.log() }},
+		key{"security_events", func(v value) { c.Events = v.log() }},
+		key{"error_pages", func(v value) { c.ErrorPages = v.errorPages() }},
+		key{"custom_errors", func(v value) { errors = v }},
+		key{"zones", func(v value) { zones = v }},
 	) {
 		return c
+	}
+	// Rules look at lists and places, wherever in the file those stand.
+	if lists.n != nil {
+		c.Lists = lists.lists()
+		r.use.Lists = c.Lists
+	}
+	if geo.n != nil {
+		c.Geo = geo.geo()
+		r.use.Places = c.Geo.Country != "" || c.Geo.ASN != ""
+	}
+	if errors.n != nil {
+		c.CustomErrors = errors.errorRules()
+	}
+	if zones.n != nil {
+		c.Zones = zones.zones()
 	}
 	if listen.n == nil {
 		v.fail("nothing to listen on: listen is missing", "listen: {http: [\"0.0.0.0:80\"], https: [\"0.0.0.0:443\"]}")

@@ -3,8 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"strconv"
-	"time"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -12,58 +10,72 @@ import (
 func (v value) rules() Rules {
 	var out Rules
 	v.object(
-		key{"origin", func(v value) {
-			v.list(func(v value) {
-				if r, ok := v.originRule(); ok {
-					out.Origin = append(out.Origin, r)
-				}
-			})
-		}},
-		key{"custom", func(v value) {
-			v.list(func(v value) {
-				if r, ok := v.rule(); ok {
-					out.Custom = append(out.Custom, r)
-				}
-			})
-		}},
-		key{"rate_limits", func(v value) {
-			v.list(func(v value) {
-				if r, ok := v.rateLimit(); ok {
-					out.RateLimits = append(out.RateLimits, r)
-				}
-			})
-		}},
+		key{"redirects", each(&out.Redirects, value.redirectRule)},
+		key{"url_rewrites", each(&out.URLRewrites, value.rewriteRule)},
+		key{"origin", each(&out.Origin, value.originRule)},
+		key{"ip_access", each(&out.Access, value.accessRule)},
+		key{"custom", each(&out.Custom, value.rule)},
+		key{"user_agents", each(&out.UserAgents, value.agentRule)},
+		key{"hotlink_protection", func(v value) { out.Hotlink, _ = v.flag() }},
+		key{"rate_limits", each(&out.RateLimits, value.rateLimit)},
+		key{"request_headers", each(&out.RequestHeaders, value.requestHeaderRule)},
+		key{"custom_errors", each(&out.Errors, value.errorRule)},
+		key{"response_headers", each(&out.ResponseHeaders, value.responseHeaderRule)},
 	)
 	return out
 }
 
-// ruleKeys are the keys that custom rules and rate limits share.
-func (r *Rule) ruleKeys(actions ...string) []key {
+// each reads a list of rules of one kind; those with a mistake are left out.
+func each[T any](to *[]T, read func(value) (T, bool)) func(value) {
+	return func(v value) {
+		v.list(func(v value) {
+			if x, ok := read(v); ok {
+				*to = append(*to, x)
+			}
+		})
+	}
+}
+
+// head are the keys that rules of all phases share.
+func (r *Rule) head(response bool, parameters func(value), actions ...string) []key {
 	return []key{
 		{"id", func(v value) { r.ID, _ = v.text() }},
+		{"ref", func(v value) { r.ID, _ = v.text() }},
 		{"description", func(v value) { r.Description, _ = v.text() }},
-		{"expression", func(v value) { r.Expression = v.expression() }},
+		{"expression", func(v value) { r.Expression = v.expression(Use{Response: response}) }},
 		{"action", func(v value) { r.Action, _ = v.oneOf(actions...) }},
 		{"enabled", func(v value) {
 			if on, ok := v.flag(); ok {
 				r.Enabled = on
 			}
 		}},
-		{"action_parameters", func(v value) { v.actionParameters(r) }},
+		{"action_parameters", parameters},
 	}
 }
 
-func (v value) rule() (Rule, bool) {
+// begin starts a rule of a phase whose action is given unless it is written.
+func (v value) begin(action string) (Rule, value, bool) {
 	v, ok := v.resolve()
 	if !ok {
-		return Rule{}, false
+		return Rule{}, v, false
 	}
-	r := Rule{Line: v.n.Line, Enabled: true}
+	return Rule{Line: v.n.Line, Enabled: true, Action: action}, v, true
+}
+
+// read reads the keys of a rule and tells whether all of them could be used.
+func (v value) read(keys []key) bool {
 	before := len(v.r.problems)
-	if !v.object(r.ruleKeys("block", "log", "skip")...) || len(v.r.problems) > before {
+	return v.object(keys...) && len(v.r.problems) == before
+}
+
+// rule reads a custom rule.
+func (v value) rule() (Rule, bool) {
+	r, v, ok := v.begin("")
+	if !ok {
 		return r, false
 	}
-	return r, v.ruleComplete(r, "{expression: 'ip.src in {192.0.2.0/24}', action: block}")
+	keys := r.head(false, func(v value) { v.customParameters(&r) }, "block", "challenge", "js_challenge", "managed_challenge", "log", "skip")
+	return r, v.read(keys) && v.ruleComplete(r, "{expression: 'ip.src in {192.0.2.0/24}', action: block}")
 }
 
 func (v value) ruleComplete(r Rule, example string) bool {
@@ -75,8 +87,8 @@ func (v value) ruleComplete(r Rule, example string) bool {
 		v.fail("action_parameters.response belongs to the action block")
 		return false
 	}
-	if r.SkipPhases != nil && r.Action != "skip" {
-		v.fail("action_parameters.phases and ruleset belong to the action skip")
+	if (r.SkipPhases != nil || r.SkipProducts != nil || r.Silent) && r.Action != "skip" {
+		v.fail("action_parameters.phases, products, ruleset and logging belong to the action skip")
 		return false
 	}
 	return true
@@ -87,12 +99,13 @@ type placed interface{ Place() (line, column int) }
 
 // expression reads and checks an expression; a fault in one that spans lines is
 // reported at its own line.
-func (v value) expression() string {
+func (v value) expression(use Use) string {
 	s, ok := v.text()
 	if !ok || v.r.checkExpression == nil {
 		return s
 	}
-	err := v.r.checkExpression(s)
+	use.Lists, use.Places = v.r.use.Lists, v.r.use.Places
+	err := v.r.checkExpression(s, use)
 	if err == nil {
 		return s
 	}
@@ -106,14 +119,16 @@ func (v value) expression() string {
 	return ""
 }
 
-func (v value) actionParameters(r *Rule) {
+func (v value) customParameters(r *Rule) {
+	current := func(v value) {
+		if _, ok := v.oneOf("current"); ok {
+			r.SkipPhases = append(r.SkipPhases, "current")
+		}
+	}
 	v.object(
-		key{"response", func(v value) { r.Response = v.response() }},
-		key{"ruleset", func(v value) {
-			if _, ok := v.oneOf("current"); ok {
-				r.SkipPhases = append(r.SkipPhases, "current")
-			}
-		}},
+		key{"response", func(v value) { r.Response = v.response(403) }},
+		key{"ruleset", current},
+		key{"phase", current},
 		key{"phases", func(v value) {
 			v.list(func(v value) {
 				if s, ok := v.oneOf("http_ratelimit"); ok {
@@ -121,19 +136,30 @@ func (v value) actionParameters(r *Rule) {
 				}
 			})
 		}},
+		key{"products", func(v value) {
+			v.list(func(v value) {
+				if s, ok := v.oneOf("uaBlock", "hot"); ok {
+					r.SkipProducts = append(r.SkipProducts, s)
+				}
+			})
+		}},
+		key{"logging", func(v value) {
+			v.object(key{"enabled", func(v value) {
+				on, ok := v.flag()
+				r.Silent = ok && !on
+			}})
+		}},
 	)
 }
 
 // originRule reads a rule of the phase http_request_origin.
 func (v value) originRule() (OriginRule, bool) {
-	v, ok := v.resolve()
+	head, v, ok := v.begin("route")
+	r := OriginRule{Rule: head}
 	if !ok {
-		return OriginRule{}, false
+		return r, false
 	}
-	r := OriginRule{Rule: Rule{Line: v.n.Line, Enabled: true, Action: "route"}}
-	keys := r.ruleKeys("route")
-	// Of the shared keys the parameters differ.
-	keys[len(keys)-1] = key{"action_parameters", func(v value) {
+	parameters := func(v value) {
 		v.object(
 			key{"host_header", func(v value) { r.HostHeader, _ = v.hostName(false) }},
 			key{"sni", func(v value) {
@@ -149,9 +175,8 @@ func (v value) originRule() (OriginRule, bool) {
 				)
 			}},
 		)
-	}}
-	before := len(v.r.problems)
-	if !v.object(keys...) || len(v.r.problems) > before {
+	}
+	if !v.read(r.head(false, parameters, "route")) {
 		return r, false
 	}
 	const example = "{expression: 'true', action: route, action_parameters: {origin: {port: 8443}}}"
@@ -166,73 +191,24 @@ func (v value) originRule() (OriginRule, bool) {
 // parameters: 30 KB).
 const maxContent = 30 << 10
 
-func (v value) response() *Response {
-	r := &Response{ContentType: "text/plain"}
+// contentTypes of a rule's own response (rate limiting parameters).
+var contentTypes = []string{"text/plain", "text/html", "text/xml", "application/json"}
+
+func (v value) response(status int) *Response {
+	r := &Response{ContentType: "text/plain", Status: status}
 	v.object(
 		// A block is answered with a client error (rate limiting parameters: 400 to 499).
 		key{"status_code", func(v value) { r.Status, _ = v.integer(400, 499) }},
-		key{"content_type", func(v value) {
-			r.ContentType, _ = v.oneOf("text/plain", "text/html", "text/xml", "application/json")
-		}},
-		key{"content", func(v value) {
-			if r.Content, _ = v.text(); len(r.Content) > maxContent {
-				v.fail(fmt.Sprintf("the content has %d bytes; at most %d are allowed", len(r.Content), maxContent))
-			}
-		}},
+		key{"content_type", func(v value) { r.ContentType, _ = v.oneOf(contentTypes...) }},
+		key{"content", func(v value) { r.Content = v.content(maxContent) }},
 	)
 	return r
 }
 
-// Periods and mitigation timeouts in seconds (waf rate-limiting-rules
-// parameters). Any other is refused, as the API does.
-var (
-	periods     = []string{"10", "60", "120", "300", "600", "3600"}
-	mitigations = []string{"0", "10", "60", "120", "300", "600", "3600", "86400"}
-)
-
-// maxRequests bounds requests_per_period: beyond a million a limit limits nothing.
-const maxRequests = 1_000_000
-
-// rateLimit reads a rule whose limit stands beside its other keys or, as in
-// Cloudflare's API, under ratelimit.
-func (v value) rateLimit() (RateLimit, bool) {
-	v, ok := v.resolve()
-	if !ok {
-		return RateLimit{}, false
+func (v value) content(limit int) string {
+	s, _ := v.text()
+	if len(s) > limit {
+		v.fail(fmt.Sprintf("the content has %d bytes; at most %d are allowed", len(s), limit))
 	}
-	l := RateLimit{Rule: Rule{Line: v.n.Line, Enabled: true, Action: "block"}, Period: -1, Mitigation: -1}
-	limit := []key{
-		{"requests_per_period", func(v value) { l.Requests, _ = v.integer(1, maxRequests) }},
-		{"period", func(v value) { l.Period = v.seconds(periods) }},
-		{"mitigation_timeout", func(v value) { l.Mitigation = v.seconds(mitigations) }},
-		{"characteristics", func(v value) {
-			v.list(func(v value) { v.oneOf("ip.src", "cf.colo.id") })
-		}},
-	}
-	keys := append(l.ruleKeys("block", "log"), limit...)
-	keys = append(keys, key{"ratelimit", func(v value) { v.object(limit...) }})
-	before := len(v.r.problems)
-	if !v.object(keys...) || len(v.r.problems) > before {
-		return l, false
-	}
-	if l.Requests == 0 || l.Period < 0 {
-		v.fail("needs requests_per_period and period", "{expression: 'true', requests_per_period: 100, period: 60, mitigation_timeout: 60}")
-		return l, false
-	}
-	if l.Mitigation < 0 {
-		l.Mitigation = l.Period
-	}
-	return l, v.ruleComplete(l.Rule, "{expression: 'true', requests_per_period: 100, period: 60}")
-}
-
-func (v value) seconds(allowed []string) time.Duration {
-	s, ok := v.oneOf(allowed...)
-	if !ok {
-		return -1
-	}
-	n, err := strconv.Atoi(s)
-	if err != nil {
-		return -1
-	}
-	return time.Duration(n) * time.Second
+	return s
 }

@@ -14,7 +14,9 @@ import (
 // reader collects what is wrong while a file is read.
 type reader struct {
 	file            string
-	checkExpression func(string) error
+	checkExpression func(string, Use) error
+	checkList       func(List) error
+	use             Use // lists and places that were read
 	problems        Problems
 	warnings        []Problem
 	files           []string // read beside the configuration itself
@@ -128,6 +130,22 @@ func join(path, name string) string {
 	return path + "." + name
 }
 
+// entries reads a mapping with keys of any name.
+func (v value) entries(each func(name string, v value)) {
+	v, ok := v.resolve()
+	if !ok {
+		return
+	}
+	if v.n.Kind != yaml.MappingNode {
+		v.fail("must be a mapping")
+		return
+	}
+	for i := 0; i+1 < len(v.n.Content); i += 2 {
+		k := v.n.Content[i]
+		each(k.Value, value{v.r, v.n.Content[i+1], join(v.path, k.Value)})
+	}
+}
+
 // list reads a sequence.
 func (v value) list(each func(value)) {
 	v, ok := v.resolve()
@@ -190,6 +208,20 @@ func (v value) integer(lo, hi int) (int, bool) {
 		return 0, false
 	}
 	return n, true
+}
+
+// share reads a part of a whole.
+func (v value) share() float64 {
+	s, ok := v.text()
+	if !ok {
+		return 1
+	}
+	x, err := strconv.ParseFloat(s, 64)
+	if err != nil || !(x >= 0 && x <= 1) {
+		v.fail("not a share", "0 to 1")
+		return 1
+	}
+	return x
 }
 
 func (v value) duration(lo, hi time.Duration) (time.Duration, bool) {

@@ -62,6 +62,7 @@ func (v value) zone() (Zone, bool) {
 		key{"origin_pull_certificate", func(v value) { z.ClientCert = v.keyPair() }},
 		key{"records", func(v value) { records = v }},
 		key{"rules", func(v value) { rules = v }},
+		key{"error_pages", func(v value) { z.ErrorPages = v.errorPages() }},
 	) {
 		return z, false
 	}

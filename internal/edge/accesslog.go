@@ -4,6 +4,7 @@ import (
 	"io"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -14,11 +15,12 @@ import (
 // accessLog writes one JSON line per request, in slog's shape. Lines are gathered
 // and written together: a system call per request would cost more than the line.
 type accessLog struct {
-	w io.Writer
+	off atomic.Bool
 
 	mu     sync.Mutex
-	buf    []byte // guarded by mu
-	failed error  // guarded by mu; the first failure to write
+	w      io.Writer // guarded by mu; nil = none
+	buf    []byte    // guarded by mu
+	failed error     // guarded by mu; the first failure to write
 }
 
 // How much is gathered, and for how long.
@@ -28,6 +30,18 @@ const (
 )
 
 var logLines = sync.Pool{New: func() any { return new([]byte) }}
+
+// redirect changes where lines go; nil = nowhere. What was gathered goes where it would have.
+func (l *accessLog) redirect(w io.Writer) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.flushLocked()
+	l.w = w
+	l.off.Store(w == nil)
+}
+
+// on tells whether lines are written.
+func (l *accessLog) on() bool { return !l.off.Load() }
 
 // write adds the line of a visit.
 func (l *accessLog) write(v *visit, took time.Duration) {
@@ -54,7 +68,8 @@ func (l *accessLog) flush() error {
 }
 
 func (l *accessLog) flushLocked() {
-	if len(l.buf) == 0 {
+	if len(l.buf) == 0 || l.w == nil {
+		l.buf = l.buf[:0]
 		return
 	}
 	if _, err := l.w.Write(l.buf); err != nil && l.failed == nil {
@@ -79,11 +94,11 @@ func (v *visit) appendLog(b []byte, took time.Duration) []byte {
 	b = append(b, `","msg":"request","ray":"`...)
 	b = append(b, v.rayID[:]...)
 	b = append(b, '"')
-	b = logField(b, "client", v.conn.text)
+	b = logField(b, "client", v.shownClient())
 	b = logField(b, "method", v.method)
 	b = logField(b, "scheme", v.conn.scheme())
 	b = logBytes(b, "host", v.authority)
-	b = logBytes(b, "target", v.target)
+	b = logBytes(b, "target", v.shownTarget())
 	b = logField(b, "proto", v.proto.String())
 	if v.head != nil {
 		b = logBytes(b, "user_agent", v.head.Get("User-Agent"))

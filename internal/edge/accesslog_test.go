@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/originward/originward"
+	"github.com/originward/originward/internal/edge/events"
 	"github.com/originward/originward/internal/escape"
 	"github.com/originward/originward/internal/http1"
 )
@@ -16,6 +17,7 @@ import (
 func logVisit() *visit {
 	v := newVisit()
 	v.conn = &visitorInfo{text: "192.0.2.1"}
+	v.st = &state{surroundings: surroundings{access: events.Everything}}
 	v.began = time.Date(2026, 11, 22, 8, 0, 0, 123456789, time.UTC)
 	copy(v.rayID[:], "230b030023ae2822-LAB")
 	v.method, v.proto, v.head = "GET", http11, &http1.Head{}

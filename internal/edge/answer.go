@@ -8,8 +8,8 @@ import (
 	"github.com/originward/originward"
 	"github.com/originward/originward/fact"
 	"github.com/originward/originward/internal/edge/errorpage"
-	"github.com/originward/originward/internal/edge/rules"
 	"github.com/originward/originward/internal/exchange"
+	"github.com/originward/originward/internal/http1"
 )
 
 // answerHead is the head of an answer of the edge's own.
@@ -21,6 +21,7 @@ type answerHead struct {
 // reply sends an answer of the edge's own.
 func (v *visit) reply(status int, body []byte, fields ...[2]string) {
 	v.status = status
+	fields = v.edit(fields)
 	if err := v.out.own(&answerHead{status: status, fields: fields}, body); err != nil {
 		v.cut = true
 	}
@@ -29,12 +30,28 @@ func (v *visit) reply(status int, body []byte, fields ...[2]string) {
 // page answers with the page of an error number.
 func (v *visit) page(number, retryAfter int, extra ...[2]string) {
 	v.errCode = number
-	r := errorpage.Render(errorpage.Page{
-		Code: number, Host: string(v.authority), Ray: string(v.rayID[:16]), Colo: v.st.cfg.Colo,
-		Address: v.conn.text, Time: v.began, RetryAfter: retryAfter,
-	}, v.accept())
+	if v.customPage(number, retryAfter, extra) {
+		return
+	}
+	r := errorpage.Render(v.errorPage(number, retryAfter), v.accept())
 	fields := append([][2]string{{"Content-Type", r.ContentType}}, r.Header()...)
 	v.reply(r.Status, r.Body, append(fields, extra...)...)
+}
+
+// errorPage is what a page of an error number is about.
+func (v *visit) errorPage(number, retryAfter int) errorpage.Page {
+	return errorpage.Page{
+		Code: number, Host: string(v.authority), Ray: string(v.rayID[:16]), Colo: v.st.cfg.Colo,
+		Address: v.conn.text, Time: v.began, RetryAfter: retryAfter, Languages: v.languages(),
+	}
+}
+
+// languages is the visitor's Accept-Language.
+func (v *visit) languages() string {
+	if v.head == nil {
+		return ""
+	}
+	return string(v.head.GetID(http1.FieldAcceptLanguage))
 }
 
 func (v *visit) accept() string {
@@ -109,31 +126,6 @@ func (v *visit) faultFact(f *originward.Fault) *fact.Fault {
 		v.faultAs = exchange.FactOf(f, v.trace.Elapsed(), 0)
 	}
 	return v.faultAs
-}
-
-// block answers what a rule decided.
-func (v *visit) block(d rules.Decision) {
-	number := 1020
-	retry := 0
-	if d.RateLimit() {
-		number = 1015
-		retry = max(1, int(d.RetryAfter.Seconds()+0.999))
-	}
-	status := [2]string{"Proxy-Status", "originward; error=" + string(originward.HTTPRequestDenied) + "; phase=rules"}
-	if d.Response == nil {
-		v.page(number, retry, status)
-		return
-	}
-	v.errCode = number
-	code := d.Response.Status
-	if code == 0 {
-		code = errorpage.Status(number)
-	}
-	fields := [][2]string{{"Content-Type", d.Response.ContentType}, {"Cache-Control", "private, no-store"}, status}
-	if retry > 0 {
-		fields = append(fields, [2]string{"Retry-After", strconv.Itoa(retry)})
-	}
-	v.reply(code, []byte(d.Response.Body), fields...)
 }
 
 // redirect sends the visitor to the other scheme, on its default port.

@@ -25,6 +25,10 @@ func (v *visit) ownPath() bool {
 			[2]string{"Access-Control-Allow-Origin", "*"}, [2]string{"X-Content-Type-Options", "nosniff"})
 		return true
 	}
+	if rest == "challenge" {
+		v.challengeAnswer()
+		return true
+	}
 	if code, ok := strings.CutPrefix(rest, "error/"); ok {
 		if n, err := strconv.Atoi(strings.TrimSuffix(code, "/")); err == nil && errorpage.Known(n) {
 			v.page(n, 0)

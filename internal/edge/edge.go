@@ -35,7 +35,8 @@ type Edge struct {
 	state   atomic.Pointer[state]
 	limiter *rules.Limiter
 	records *records
-	access  *accessLog // nil = none
+	guard   *guard
+	access  accessLog
 	date    dateLine
 	loopID  []byte // this edge's entry in CDN-Loop
 	turn    atomic.Uint32
@@ -71,11 +72,14 @@ func New(cfg *config.Config, o Options) (*Edge, error) {
 	if e.now == nil {
 		e.now = time.Now
 	}
-	if o.AccessLog != nil {
-		e.access = &accessLog{w: o.AccessLog}
-	}
 	st, err := newState(cfg, nil, e.now)
 	if err != nil {
+		return nil, err
+	}
+	if e.guard, err = newGuard(cfg, o.AccessLog); err != nil {
+		return nil, err
+	}
+	if err := e.openLogs(cfg); err != nil {
 		return nil, err
 	}
 	e.state.Store(st)
@@ -95,9 +99,7 @@ func (e *Edge) Start() error {
 	if err := e.relisten(cfg); err != nil {
 		return err
 	}
-	if e.access != nil {
-		e.work.Go(e.flushLog)
-	}
+	e.work.Go(e.flushLog)
 	for _, w := range cfg.Warnings {
 		e.log.Warn("configuration", "problem", w.Error())
 	}
@@ -115,6 +117,9 @@ func (e *Edge) Apply(cfg *config.Config) error {
 	old := e.state.Load()
 	st, err := newState(withStored(cfg, e.stored), old, e.now)
 	if err != nil {
+		return err
+	}
+	if err := e.openLogs(cfg); err != nil {
 		return err
 	}
 	if err := e.relisten(cfg); err != nil {
@@ -160,10 +165,7 @@ func (e *Edge) Shutdown(ctx context.Context) error {
 		e.closeVisitors()
 	}
 	e.state.Load().retire(nil)
-	if e.access != nil {
-		err = errors.Join(err, e.access.flush())
-	}
-	return err
+	return errors.Join(err, e.access.flush(), e.guard.close())
 }
 
 // Leave ends the edge when a successor serves on the same sockets: nothing more is
@@ -226,13 +228,16 @@ func (e *Edge) flushLog() {
 		if err := e.access.flush(); err != nil {
 			e.log.Error("access log", "error", err)
 		}
+		if err := e.guard.events.Failed(); err != nil {
+			e.log.Error("security events", "error", err)
+		}
 	}
 }
 
 // finish records and logs a visit.
 func (e *Edge) finish(v *visit) {
 	e.records.add(v)
-	if e.access != nil {
+	if e.access.on() && v.st.access.Takes(v.ray) {
 		e.access.write(v, time.Since(v.began))
 	}
 }

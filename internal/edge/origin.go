@@ -152,6 +152,10 @@ func (v *visit) attempt(ctx context.Context, addr netip.Addr, altHost string, tu
 // respond passes the origin's response on.
 func (v *visit) respond(c *exchange.Conn, h *http1.ResponseHead) {
 	v.status = h.Status
+	v.answered(h.Status, &h.Head, 0)
+	if v.replaced(c, h) {
+		return
+	}
 	if h.Status == 101 {
 		v.switchProtocols(c, h)
 		return

@@ -47,10 +47,10 @@ func (v *visit) edgeLines(b []byte, fromOrigin bool) []byte {
 
 // responseFields copies what passes of the origin's fields.
 func (v *visit) responseFields(b []byte, h *http1.ResponseHead, decoded bool) []byte {
-	date := false
+	date, edits := false, !v.toVisitor.Empty()
 	for i := range h.Fields {
 		f := &h.Fields[i]
-		if f.Hop || dropped(f.ID) || decoded && recoded(f.ID) {
+		if f.Hop || dropped(f.ID) || decoded && recoded(f.ID) || edits && v.toVisitor.Drops(f.Name) {
 			continue
 		}
 		date = date || f.ID == http1.FieldDate
@@ -68,6 +68,9 @@ func (v *visit) responseFields(b []byte, h *http1.ResponseHead, decoded bool) []
 	}
 	if !date {
 		b = append(b, v.edge.date.at(v.began)...)
+	}
+	for _, f := range v.toVisitor.Add {
+		b = http1.AppendHeader(b, f[0], f[1])
 	}
 	return b
 }

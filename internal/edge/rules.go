@@ -15,73 +15,209 @@ func LoadConfig(path string) (*config.Config, error) {
 
 // Loader is the configuration's loader with the rules language wired in.
 func Loader() config.Loader {
-	return config.Loader{CheckExpression: func(src string) error {
-		_, err := rules.Compile(src)
-		return err
-	}}
+	var seen lists
+	return config.Loader{
+		CheckExpression: func(src string, use config.Use) error {
+			o, err := seen.options(use)
+			if err != nil {
+				return err
+			}
+			if use.Value {
+				_, err := rules.CompileValue(src, o)
+				return err
+			}
+			_, err = rules.CompileWith(src, o)
+			return err
+		},
+		CheckList: func(l config.List) error {
+			_, err := rules.NewList(rules.ListKind(l.Kind), l.Items)
+			return err
+		},
+	}
 }
 
-// compileRules turns a zone's rules as written into rules that run.
-func compileRules(z config.Zone) (rules.Set, error) {
-	var set rules.Set
-	ids := map[string]int{}
-	for _, r := range z.Rules.Origin {
-		x, err := compileRule(z.Name, "http_request_origin", r.Rule, ids)
-		if err != nil {
-			return set, err
+// lists remembers compiled lists: a file has many expressions and few lists.
+type lists struct {
+	of  []config.List
+	all map[string]*rules.List
+}
+
+func (s *lists) options(use config.Use) (rules.Options, error) {
+	if len(s.of) != len(use.Lists) {
+		s.of, s.all = use.Lists, map[string]*rules.List{}
+		for _, l := range use.Lists {
+			x, err := rules.NewList(rules.ListKind(l.Kind), l.Items)
+			if err != nil {
+				return rules.Options{}, fmt.Errorf("list %s: %w", l.Name, err)
+			}
+			s.all[l.Name] = x
 		}
-		set.Origin = append(set.Origin, rules.OriginRule{
-			Head:    x.Head,
-			Routing: rules.Routing{HostHeader: r.HostHeader, SNI: r.SNI, Host: r.Host, Port: r.Port},
-		})
 	}
-	for _, r := range z.Rules.Custom {
-		x, err := compileRule(z.Name, "http_request_firewall_custom", r, ids)
-		if err != nil {
-			return set, err
-		}
-		set.Custom = append(set.Custom, x)
+	return rules.Options{Lists: s.all, Response: use.Response, NoPlaces: !use.Places}, nil
+}
+
+// compiler turns rules as written into rules that run.
+type compiler struct {
+	lists lists
+	cfg   *config.Config
+	zone  string
+	ids   map[string]int
+	err   error // the first failure; the loader has found them all before
+}
+
+func newCompiler(cfg *config.Config) *compiler { return &compiler{cfg: cfg} }
+
+// options are what an expression may use.
+func (c *compiler) options(response bool) rules.Options {
+	o, err := c.lists.options(config.Use{
+		Response: response, Lists: c.cfg.Lists, Places: c.cfg.Geo.Country != "" || c.cfg.Geo.ASN != "",
+	})
+	c.failed(0, err)
+	return o
+}
+
+func (c *compiler) failed(line int, err error) {
+	if err == nil || c.err != nil {
+		return
 	}
-	for _, l := range z.Rules.RateLimits {
-		x, err := compileRule(z.Name, "http_ratelimit", l.Rule, ids)
-		if err != nil {
-			return set, err
-		}
-		set.RateLimits = append(set.RateLimits, rules.RateLimit{
-			Head: x.Head, Requests: l.Requests, Period: l.Period, Mitigation: l.Mitigation, Response: x.Response,
-		})
+	if line > 0 {
+		err = fmt.Errorf("rule in line %d: %w", line, err)
+	}
+	c.err = err
+}
+
+// set compiles a zone's rules.
+func (c *compiler) set(z config.Zone) (rules.Set, error) {
+	c.zone, c.ids, c.err = z.Name, map[string]int{}, nil
+	set := rules.Set{
+		Redirects:       convert(c, z.Rules.Redirects, "http_request_dynamic_redirect", (*compiler).redirect),
+		Rewrites:        convert(c, z.Rules.URLRewrites, "http_request_transform", (*compiler).rewrite),
+		Origin:          convert(c, z.Rules.Origin, "http_request_origin", (*compiler).origin),
+		Custom:          convert(c, z.Rules.Custom, "http_request_firewall_custom", (*compiler).custom),
+		RateLimits:      convert(c, z.Rules.RateLimits, "http_ratelimit", (*compiler).rateLimit),
+		RequestHeaders:  convert(c, z.Rules.RequestHeaders, "http_request_late_transform", (*compiler).header),
+		Errors:          convert(c, z.Rules.Errors, "http_custom_errors", (*compiler).serveError),
+		ResponseHeaders: convert(c, z.Rules.ResponseHeaders, "http_response_headers_transform", (*compiler).responseHeader),
+	}
+	// Rules for every zone come after the zone's own, which go before them.
+	set.Errors = append(set.Errors, convert(c, c.cfg.CustomErrors, "http_custom_errors", (*compiler).serveError)...)
+	c.products(z.Rules, &set)
+	if c.err != nil {
+		return rules.Set{}, c.err
 	}
 	return set, nil
 }
 
-func compileRule(zone, phase string, r config.Rule, ids map[string]int) (rules.Rule, error) {
-	e, err := rules.Compile(r.Expression)
-	if err != nil {
-		return rules.Rule{}, fmt.Errorf("rule in line %d: %w", r.Line, err)
+// written is a rule as written, of any phase.
+type written interface {
+	config.Rule | config.RedirectRule | config.RewriteRule | config.OriginRule | config.RateLimit | config.HeaderRule | config.ErrorRule
+}
+
+func convert[W written, R any](c *compiler, list []W, phase string, one func(*compiler, string, W) R) []R {
+	var out []R
+	for _, w := range list {
+		out = append(out, one(c, phase, w))
 	}
+	return out
+}
+
+// head compiles what rules of all phases share.
+func (c *compiler) head(phase string, r config.Rule, response bool) rules.Head {
+	e, err := rules.CompileWith(r.Expression, c.options(response))
+	c.failed(r.Line, err)
 	a, err := rules.ParseAction(r.Action)
-	if err != nil {
-		return rules.Rule{}, fmt.Errorf("rule in line %d: %w", r.Line, err)
+	c.failed(r.Line, err)
+	return rules.Head{ID: c.id(r.ID, phase, r.Expression, r.Action), Description: r.Description, Expression: e, Action: a, Enabled: r.Enabled}
+}
+
+// id is the rule's own, or one derived from what it says. Two rules that say the
+// same are told apart by their order.
+func (c *compiler) id(own string, parts ...string) string {
+	if own != "" {
+		return own
 	}
-	out := rules.Rule{Head: rules.Head{ID: r.ID, Description: r.Description, Expression: e, Action: a, Enabled: r.Enabled}}
-	if out.ID == "" {
-		// Two rules that say the same are told apart by their order.
-		key := rules.ID(zone, phase, r.Expression, r.Action)
-		out.ID = key
-		if n := ids[key]; n > 0 {
-			out.ID = rules.ID(key, fmt.Sprint(n))
+	key := rules.ID(append([]string{c.zone}, parts...)...)
+	n := c.ids[key]
+	c.ids[key]++
+	if n > 0 {
+		return rules.ID(key, fmt.Sprint(n))
+	}
+	return key
+}
+
+func (c *compiler) value(v config.Value, line int, response bool) rules.Value {
+	if v.Expression == "" {
+		return rules.Text(v.Text)
+	}
+	x, err := rules.CompileValue(v.Expression, c.options(response))
+	c.failed(line, err)
+	return x
+}
+
+func ownResponse(r *config.Response) *rules.Response {
+	if r == nil {
+		return nil
+	}
+	return &rules.Response{Status: r.Status, ContentType: r.ContentType, Body: r.Content}
+}
+
+func (c *compiler) custom(phase string, r config.Rule) rules.Rule {
+	out := rules.Rule{Head: c.head(phase, r, false), Response: ownResponse(r.Response), Silent: r.Silent}
+	if out.Action != rules.Skip {
+		return out
+	}
+	out.Skipped.Custom = len(r.SkipPhases) == 0 && len(r.SkipProducts) == 0
+	for _, p := range r.SkipPhases {
+		out.Skipped.Custom = out.Skipped.Custom || p == "current"
+		out.Skipped.RateLimits = out.Skipped.RateLimits || p == "http_ratelimit"
+	}
+	for _, p := range r.SkipProducts {
+		out.Skipped.Agents = out.Skipped.Agents || p == "uaBlock"
+		out.Skipped.Hotlinks = out.Skipped.Hotlinks || p == "hot"
+	}
+	return out
+}
+
+func (c *compiler) origin(phase string, r config.OriginRule) rules.OriginRule {
+	return rules.OriginRule{
+		Head:    c.head(phase, r.Rule, false),
+		Routing: rules.Routing{HostHeader: r.HostHeader, SNI: r.SNI, Host: r.Host, Port: r.Port},
+	}
+}
+
+func (c *compiler) redirect(phase string, r config.RedirectRule) rules.RedirectRule {
+	return rules.RedirectRule{Head: c.head(phase, r.Rule, false), Target: c.value(r.Target, r.Line, false), Status: r.Status, PreserveQuery: r.PreserveQuery}
+}
+
+func (c *compiler) rewrite(phase string, r config.RewriteRule) rules.RewriteRule {
+	out := rules.RewriteRule{Head: c.head(phase, r.Rule, false)}
+	part := func(v *config.Value) *rules.Value {
+		if v == nil {
+			return nil
 		}
-		ids[key]++
+		x := c.value(*v, r.Line, false)
+		return &x
 	}
-	if r.Response != nil {
-		out.Response = &rules.Response{Status: r.Response.Status, ContentType: r.Response.ContentType, Body: r.Response.Content}
+	out.Path, out.Query = part(r.Path), part(r.Query)
+	return out
+}
+
+func (c *compiler) header(phase string, r config.HeaderRule) rules.HeaderRule {
+	return c.headerRule(phase, r, false)
+}
+
+func (c *compiler) responseHeader(phase string, r config.HeaderRule) rules.HeaderRule {
+	return c.headerRule(phase, r, true)
+}
+
+func (c *compiler) headerRule(phase string, r config.HeaderRule, response bool) rules.HeaderRule {
+	out := rules.HeaderRule{Head: c.head(phase, r.Rule, response)}
+	for _, h := range r.Changes {
+		out.Changes = append(out.Changes, rules.HeaderChange{Name: h.Name, Do: rules.Operation(h.Operation), Value: c.value(h.Value, r.Line, response)})
 	}
-	if a == rules.Skip {
-		out.Skipped.Custom = len(r.SkipPhases) == 0
-		for _, p := range r.SkipPhases {
-			out.Skipped.Custom = out.Skipped.Custom || p == "current"
-			out.Skipped.RateLimits = out.Skipped.RateLimits || p == "http_ratelimit"
-		}
-	}
-	return out, nil
+	return out
+}
+
+func (c *compiler) serveError(phase string, r config.ErrorRule) rules.ErrorRule {
+	return rules.ErrorRule{Head: c.head(phase, r.Rule, true), Response: rules.Response{Status: r.Status, ContentType: r.ContentType, Body: r.Content}}
 }

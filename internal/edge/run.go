@@ -56,6 +56,10 @@ func Run(ctx context.Context, e *Edge) error {
 			e.log.Info("the successor serves")
 			return e.Leave(ctx, leaveTime)
 		case <-hup:
+			// Whatever becomes of the configuration, another program may have moved the logs.
+			if err := e.guard.reopen(); err != nil {
+				e.log.Error("log files", "error", err)
+			}
 		case <-tick.C:
 			now := stamp(e.Config().Files)
 			if now == last {

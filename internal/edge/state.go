@@ -27,14 +27,16 @@ type state struct {
 	ca       *localca.CA
 	trust    *exchange.Trust
 	// fresh tells that TLS policies of the state before are not used any more.
-	fresh bool
-	tls   visitorTLS
+	fresh    bool
+	tls      visitorTLS
+	compiler *compiler
+	surroundings
 }
 
 // newState builds a state. old, which may be nil, lends what has not changed:
 // pools of connections, the resolver's memory, the local CA.
 func newState(cfg *config.Config, old *state, now func() time.Time) (*state, error) {
-	st := &state{cfg: cfg, routes: newRoutes(), clients: map[time.Duration]*exchange.Client{}}
+	st := &state{cfg: cfg, routes: newRoutes(), clients: map[time.Duration]*exchange.Client{}, compiler: newCompiler(cfg)}
 	for _, a := range cfg.Egress {
 		if a.Is4() {
 			st.egress4 = append(st.egress4, a)
@@ -54,6 +56,9 @@ func newState(cfg *config.Config, old *state, now func() time.Time) (*state, err
 			return nil, err
 		}
 		st.ca = ca
+	}
+	if err := st.surround(cfg, old); err != nil {
+		return nil, err
 	}
 	st.resolver = newCachingResolver(cfg.Resolver, now)
 	if old != nil && sameTrust(old.cfg.Trust, cfg.Trust) {
@@ -77,10 +82,10 @@ func (st *state) newZone(zc config.Zone, old *state) (*zone, error) {
 	if old != nil {
 		was = old.routes.zones[zc.Name]
 	}
-	if was != nil && reflect.DeepEqual(was.Rules, zc.Rules) {
+	if was != nil && st.same && reflect.DeepEqual(was.Rules, zc.Rules) {
 		z.rules = was.rules
 	} else {
-		set, err := compileRules(zc)
+		set, err := st.compiler.set(zc)
 		if err != nil {
 			return nil, fmt.Errorf("zone %s: %w", zc.Name, err)
 		}

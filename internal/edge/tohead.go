@@ -38,7 +38,7 @@ const originEncodings = "Accept-Encoding: br, gzip\r\n"
 // requestHead writes the head that the origin gets: the visitor's fields in their
 // order, then the edge's (cloudflare http-headers).
 func (v *visit) requestHead() []byte {
-	b := http1.AppendRequestLine(v.buf[:0], []byte(v.method), v.target)
+	b := http1.AppendRequestLine(v.buf[:0], []byte(v.method), v.originTarget())
 	b = append(b, "Host: "...)
 	if v.routing.HostHeader != "" {
 		b = append(b, v.routing.HostHeader...)
@@ -46,6 +46,7 @@ func (v *visit) requestHead() []byte {
 		b = append(b, v.authority...)
 	}
 	b = append(b, "\r\n"...)
+	edits := !v.toOrigin.Empty()
 	var forwarded, loops, te, ranged, encodings bool
 	for i := range v.head.Fields {
 		f := &v.head.Fields[i]
@@ -61,10 +62,13 @@ func (v *visit) requestHead() []byte {
 		case http1.FieldAcceptEncoding:
 			encodings = true
 		}
-		if f.Hop || edgeField(f.ID) || disguised(f) {
+		if f.Hop || edgeField(f.ID) || disguised(f) || edits && v.toOrigin.Drops(f.Name) {
 			continue
 		}
 		b = http1.AppendField(b, f)
+	}
+	for _, f := range v.toOrigin.Add {
+		b = http1.AppendHeader(b, f[0], f[1])
 	}
 	// Part of a compressed body cannot be decoded, so for ranges the visitor's own word holds.
 	if !ranged {

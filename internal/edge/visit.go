@@ -67,10 +67,10 @@ type visit struct {
 
 	request
 	outcome
+	ruling
 
 	buf      []byte // head towards the origin, reused
 	hostBuf  []byte
-	rule     rules.Request
 	trace    exchange.Trace
 	req      exchange.Request
 	upload   upload
@@ -124,6 +124,7 @@ type bound struct {
 	interim func(*http1.ResponseHead) error
 	sendTo  func(io.Writer) error
 	note    func(rules.Hit)
+	solved  func() bool
 }
 
 func newVisit() *visit {
@@ -132,6 +133,7 @@ func newVisit() *visit {
 		interim: func(h *http1.ResponseHead) error { return v.out.interim(h) },
 		sendTo:  v.upload.sendTo,
 		note:    v.noteHit,
+		solved:  v.solved,
 	}
 	return v
 }
@@ -163,6 +165,7 @@ func (i *visitorInfo) scheme() string {
 func (v *visit) begin(e *Edge, c *visitorInfo, out responder) {
 	v.request, v.outcome = request{}, outcome{logged: v.logged[:0]}
 	v.edge, v.conn, v.out, v.ctx = e, c, out, context.Background()
+	v.ruling.reset()
 	v.trace = exchange.Trace{}
 	v.req = exchange.Request{}
 	v.content = content{buf: v.content.buf}

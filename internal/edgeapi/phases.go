@@ -23,9 +23,14 @@ type phase struct {
 
 // phases lists the phases; to add one that the configuration has is one line.
 var phases = []phase{
+	{"http_request_dynamic_redirect", "redirects"},
+	{"http_request_transform", "url_rewrites"},
 	{"http_request_origin", "origin"},
 	{"http_request_firewall_custom", "custom"},
 	{"http_ratelimit", "rate_limits"},
+	{"http_request_late_transform", "request_headers"},
+	{"http_custom_errors", "custom_errors"},
+	{"http_response_headers_transform", "response_headers"},
 }
 
 func phaseOf(name string) (phase, bool) {

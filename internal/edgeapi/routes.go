@@ -111,6 +111,8 @@ func (a *API) routes() []route {
 
 		{"GET", "/originward/openapi.json", anyToken, a.openAPI, "this description", nil, false},
 		{"GET", "/originward/exchanges", logsRead, reader(a.exchanges), "recent exchanges with origins", nil, false},
+		{"GET", "/originward/events", logsRead, reader(a.events), "recent security events", nil, false},
+		{"GET", "/originward/events/{ray}", logsRead, reader(a.rayEvents), "what the security rules decided about one request", nil, false},
 		{"GET", "/originward/rays/{ray}", logsRead, reader(a.ray), "what is known of one request", nil, false},
 	}
 }

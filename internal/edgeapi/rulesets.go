@@ -2,6 +2,7 @@ package edgeapi
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/originward/originward/internal/config"
 	"github.com/originward/originward/internal/edge/rules"
@@ -30,7 +31,10 @@ type ruleJSON struct {
 
 type limitJSON struct {
 	Characteristics []string `json:"characteristics"`
-	Requests        int      `json:"requests_per_period"`
+	Requests        int      `json:"requests_per_period,omitempty"`
+	Score           int      `json:"score_per_period,omitempty"`
+	Header          string   `json:"score_response_header_name,omitempty"`
+	Counting        string   `json:"counting_expression,omitempty"`
 	Period          int      `json:"period"`
 	Mitigation      int      `json:"mitigation_timeout"`
 }
@@ -40,15 +44,20 @@ var rulePhases = []struct {
 	phase, name string
 	rules       func(rules.Set) []ruleJSON
 }{
+	{"http_request_dynamic_redirect", "redirect rules", redirectRules},
+	{"http_request_transform", "URL rewrites", urlRewrites},
 	{"http_request_origin", "origin rules", originRules},
 	{"http_request_firewall_custom", "custom rules", customRules},
 	{"http_ratelimit", "rate limits", rateLimits},
+	{"http_request_late_transform", "request header changes", func(s rules.Set) []ruleJSON { return headerRules(s.RequestHeaders) }},
+	{"http_custom_errors", "custom errors", errorRules},
+	{"http_response_headers_transform", "response header changes", func(s rules.Set) []ruleJSON { return headerRules(s.ResponseHeaders) }},
 }
 
 func originRules(s rules.Set) []ruleJSON {
 	var out []ruleJSON
 	for _, r := range s.Origin {
-		x := newRule(r.ID, r.Description, r.Expression.String(), string(rules.Route), r.Enabled, nil)
+		x := newRule(r.Head, nil)
 		x.Parameters = map[string]any{}
 		if r.HostHeader != "" {
 			x.Parameters["host_header"] = r.HostHeader
@@ -74,16 +83,36 @@ func originRules(s rules.Set) []ruleJSON {
 func customRules(s rules.Set) []ruleJSON {
 	var out []ruleJSON
 	for _, r := range s.Custom {
-		x := newRule(r.ID, r.Description, r.Expression.String(), string(r.Action), r.Enabled, r.Response)
-		switch {
-		case r.Skipped.Custom && r.RateLimits:
-			x.Parameters = map[string]any{"ruleset": "current", "phases": []string{"http_ratelimit"}}
-		case r.RateLimits:
-			x.Parameters = map[string]any{"phases": []string{"http_ratelimit"}}
-		case r.Skipped.Custom:
-			x.Parameters = map[string]any{"ruleset": "current"}
+		x := newRule(r.Head, r.Response)
+		if p := skipped(r); len(p) > 0 {
+			x.Parameters = p
 		}
 		out = append(out, x)
+	}
+	return out
+}
+
+// skipped are the parameters of a skip.
+func skipped(r rules.Rule) map[string]any {
+	out := map[string]any{}
+	if r.Skipped.Custom {
+		out["ruleset"] = "current"
+	}
+	if r.Skipped.RateLimits {
+		out["phases"] = []string{"http_ratelimit"}
+	}
+	var products []string
+	if r.Skipped.Agents {
+		products = append(products, "uaBlock")
+	}
+	if r.Skipped.Hotlinks {
+		products = append(products, "hot")
+	}
+	if products != nil {
+		out["products"] = products
+	}
+	if r.Silent {
+		out["logging"] = map[string]any{"enabled": false}
 	}
 	return out
 }
@@ -91,15 +120,98 @@ func customRules(s rules.Set) []ruleJSON {
 func rateLimits(s rules.Set) []ruleJSON {
 	var out []ruleJSON
 	for _, r := range s.RateLimits {
-		x := newRule(r.ID, r.Description, r.Expression.String(), string(r.Action), r.Enabled, r.Response)
-		x.RateLimit = &limitJSON{[]string{"ip.src", "cf.colo.id"}, r.Requests, int(r.Period.Seconds()), int(r.Mitigation.Seconds())}
+		x := newRule(r.Head, r.Response)
+		x.RateLimit = &limitJSON{Characteristics: []string{"cf.colo.id"}, Period: int(r.Period.Seconds()), Mitigation: int(r.Mitigation.Seconds())}
+		for _, c := range r.Characteristics {
+			x.RateLimit.Characteristics = append(x.RateLimit.Characteristics, strings.TrimSuffix(c.Name, "[0]"))
+		}
+		if len(r.Characteristics) == 0 {
+			x.RateLimit.Characteristics = []string{"ip.src", "cf.colo.id"}
+		}
+		if r.Score != "" {
+			x.RateLimit.Score, x.RateLimit.Header = r.Requests, r.Score
+		} else {
+			x.RateLimit.Requests = r.Requests
+		}
+		if r.Counting != nil {
+			x.RateLimit.Counting = r.Counting.String()
+		}
 		out = append(out, x)
 	}
 	return out
 }
 
-func newRule(id, description, expression, action string, enabled bool, resp *rules.Response) ruleJSON {
-	x := ruleJSON{ID: id, Ref: id, Version: "1", Description: description, Expression: expression, Action: action, Enabled: enabled}
+func redirectRules(s rules.Set) []ruleJSON {
+	var out []ruleJSON
+	for _, r := range s.Redirects {
+		x := newRule(r.Head, nil)
+		x.Parameters = map[string]any{"from_value": map[string]any{
+			"target_url": valueJSON(r.Target), "status_code": r.Status, "preserve_query_string": r.PreserveQuery,
+		}}
+		out = append(out, x)
+	}
+	return out
+}
+
+func urlRewrites(s rules.Set) []ruleJSON {
+	var out []ruleJSON
+	for _, r := range s.Rewrites {
+		uri := map[string]any{}
+		if r.Path != nil {
+			uri["path"] = valueJSON(*r.Path)
+		}
+		if r.Query != nil {
+			uri["query"] = valueJSON(*r.Query)
+		}
+		x := newRule(r.Head, nil)
+		x.Parameters = map[string]any{"uri": uri}
+		out = append(out, x)
+	}
+	return out
+}
+
+func headerRules(list []rules.HeaderRule) []ruleJSON {
+	var out []ruleJSON
+	for _, r := range list {
+		headers := map[string]any{}
+		for _, c := range r.Changes {
+			h := map[string]any{"operation": c.Do}
+			if c.Do != rules.RemoveField {
+				h = valueJSON(c.Value)
+				h["operation"] = c.Do
+			}
+			headers[c.Name] = h
+		}
+		x := newRule(r.Head, nil)
+		x.Parameters = map[string]any{"headers": headers}
+		out = append(out, x)
+	}
+	return out
+}
+
+func errorRules(s rules.Set) []ruleJSON {
+	var out []ruleJSON
+	for _, r := range s.Errors {
+		x := newRule(r.Head, nil)
+		x.Parameters = map[string]any{"content": r.Response.Body, "content_type": r.Response.ContentType}
+		if r.Response.Status != 0 {
+			x.Parameters["status_code"] = r.Response.Status
+		}
+		out = append(out, x)
+	}
+	return out
+}
+
+// valueJSON is a text or an expression.
+func valueJSON(v rules.Value) map[string]any {
+	if v.Literal() {
+		return map[string]any{"value": v.String()}
+	}
+	return map[string]any{"expression": v.String()}
+}
+
+func newRule(h rules.Head, resp *rules.Response) ruleJSON {
+	x := ruleJSON{ID: h.ID, Ref: h.ID, Version: "1", Description: h.Description, Expression: h.Expression.String(), Action: string(h.Action), Enabled: h.Enabled}
 	if resp != nil {
 		x.Parameters = map[string]any{"response": map[string]any{
 			"status_code": resp.Status, "content_type": resp.ContentType, "content": resp.Body,

@@ -55,6 +55,9 @@ func negotiate(accept string) form {
 	return best
 }
 
+// WantsHTML tells whether a client that sends this Accept gets a page.
+func WantsHTML(accept string) bool { return negotiate(accept) == formHTML }
+
 // quality is the q parameter in thousandths: 1000 when there is none, 0 when it
 // is not a valid one (RFC 9110 section 12.4.2).
 func quality(params string) int {

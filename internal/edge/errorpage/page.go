@@ -1,6 +1,7 @@
 package errorpage
 
 import (
+	"html"
 	"strconv"
 	"time"
 )
@@ -10,12 +11,13 @@ const DocsBase = "https://github.com/originward/originward/blob/main/docs/codes/
 
 // Page is one error to be shown.
 type Page struct {
-	Code    int       // number on the page: 521, 1016, …; an unknown one is shown as 500
-	Host    string    // as the visitor asked for it; hostile
-	Ray     string    // 16 hex digits
-	Colo    string    // place of the edge
-	Address string    // the visitor's; empty = not shown
-	Time    time.Time // shown in UTC, to the second
+	Code      int       // number on the page: 521, 1016, …; an unknown one is shown as 500
+	Host      string    // as the visitor asked for it; hostile
+	Ray       string    // 16 hex digits
+	Colo      string    // place of the edge
+	Address   string    // the visitor's; empty = not shown
+	Time      time.Time // shown in UTC, to the second
+	Languages string    // Accept-Language; hostile
 	// RetryAfter is in seconds, when a rule knows better than the code's own value; 0 = the code's.
 	RetryAfter int
 }
@@ -100,4 +102,13 @@ func newView(p Page) *view {
 		ISO:   p.Time.Format(time.RFC3339),
 		Retry: retry,
 	}
+}
+
+// Box is the part of a page that tells the error, for a page of one's own, and how
+// long to wait in seconds (0 = not said).
+func Box(p Page) (fragment string, retryAfter int) {
+	v := newView(p)
+	e := html.EscapeString
+	return `<div class="ow-error"><h1>` + e(v.UI["error"]) + " " + strconv.Itoa(v.number) + ": " + e(v.Title) + `</h1><p>` + e(v.Happened) +
+		`</p><p>` + e(v.UI["ray"]) + ` <code>` + e(v.Ray) + `</code> · ` + e(v.Stamp) + `</p></div>`, v.Retry
 }

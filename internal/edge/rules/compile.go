@@ -85,9 +85,13 @@ type Value struct {
 	src   string
 	s     func(*Request) []byte
 	needs []string
+	plain bool
 }
 
-// String is the expression as it was written.
+// Literal tells a value that is a text and no expression.
+func (v Value) Literal() bool { return v.plain }
+
+// String is the expression, or the text, as it was written.
 func (v Value) String() string { return v.src }
 
 // Needs lists the fields that the expression looks at.
@@ -130,7 +134,7 @@ func CompileValue(src string, o Options) (Value, error) {
 // Text is a Value that is always the same.
 func Text(s string) Value {
 	b := []byte(s)
-	return Value{src: s, s: func(*Request) []byte { return b }}
+	return Value{src: s, s: func(*Request) []byte { return b }, plain: true}
 }
 
 func newParser(src string, o Options, example string) (*parser, *SyntaxError) {

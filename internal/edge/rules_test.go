@@ -1,0 +1,430 @@
+package edge
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/originward/originward/internal/edge/challenge"
+	"github.com/originward/originward/internal/edge/events"
+	"github.com/originward/originward/internal/edge/geo/geotest"
+)
+
+// ruledEdge is an edge of one zone with rules, before an origin that tells what it
+// was asked. top is put before the zones.
+func ruledEdge(t *testing.T, top, rules string) (*world, *atomic.Int64) {
+	t.Helper()
+	e, o, _ := hosts()
+	asked := &atomic.Int64{}
+	ap, _ := origin(t, o, 0, func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		w.Header().Set("X-Origin", "yes")
+		w.Header().Set("X-Secret", "internal")
+		w.Header().Set("Content-Type", "text/plain")
+		if s := r.URL.Query().Get("status"); s != "" {
+			n, err := strconv.Atoi(s)
+			if err != nil {
+				t.Errorf("status %q", s)
+			}
+			w.WriteHeader(n)
+		}
+		fmt.Fprintf(w, "%s %s", r.Method, r.RequestURI)
+		for _, name := range []string{"X-Set", "X-Gone", "X-Country", "User-Agent"} {
+			if v, ok := r.Header[name]; ok {
+				fmt.Fprintf(w, " %s=%s", name, strings.Join(v, ","))
+			}
+		}
+	})
+	zone := strings.TrimRight(fmt.Sprintf(`listen: {http: ['%s:%d']}
+%szones:
+- name: shop.example
+  records: [{type: A, name: shop.example, content: %s, proxied: true}, {type: A, name: img.shop.example, content: %s, proxied: true}]
+%s`, e, ap.Port(), top, o, o, rules), "\n")
+	return start(t, zone+"\n"), asked
+}
+
+func TestRedirectRules(t *testing.T) {
+	w, asked := ruledEdge(t, "", `  rules:
+    redirects:
+    - {expression: 'http.request.uri.path eq "/old"', action: redirect, action_parameters: {from_value: {target_url: {value: 'https://shop.example/new'}, status_code: 301}}}
+    - {expression: 'starts_with(http.request.uri.path, "/blog/")', action_parameters: {from_value: {target_url: {expression: 'wildcard_replace(http.request.uri.path, "/blog/*", "https://blog.shop.example/${1}")'}, status_code: 308, preserve_query_string: true}}}
+    - {expression: 'http.request.uri.path eq "/bad"', action_parameters: {from_value: {target_url: {expression: 'http.request.uri.args["to"][0]'}}}}
+    - {expression: 'http.request.uri.path eq "/off"', enabled: false, action_parameters: {from_value: {target_url: {value: /x}}}}
+`)
+	for path, want := range map[string]string{
+		"/old?a=1":                  "301 https://shop.example/new",
+		"/blog/2024/x?a=1":          "308 https://blog.shop.example/2024/x?a=1",
+		"/blog/y":                   "308 https://blog.shop.example/y",
+		"/bad?to=https://a.example": "302 https://a.example",
+		"/bad?to=javascript:alert":  "200 ",
+		"/bad?to=//evil.example":    "200 ",
+		"/bad":                      "200 ",
+		"/off":                      "200 ",
+	} {
+		r := w.get("http://shop.example" + path)
+		if got := fmt.Sprintf("%d %s", r.StatusCode, r.Header.Get("Location")); got != want {
+			t.Errorf("%s: %s, want %s", path, got, want)
+		}
+	}
+	if asked.Load() != 4 {
+		t.Errorf("the origin was asked %d times, want 4", asked.Load())
+	}
+}
+
+func TestTransformRules(t *testing.T) {
+	w, _ := ruledEdge(t, "", `  rules:
+    url_rewrites:
+    - {expression: 'http.request.uri.path eq "/static"', action_parameters: {uri: {path: {value: /files/static}, query: {value: ''}}}}
+    - {expression: 'starts_with(http.request.uri.path, "/v1/")', action_parameters: {uri: {path: {expression: 'regex_replace(http.request.uri.path, "^/v1/", "/v2/")'}}}}
+    - {expression: 'http.request.uri.path eq "/clean"', action_parameters: {uri: {query: {expression: 'remove_query_args(http.request.uri.query, "utm")'}}}}
+    - {expression: 'http.request.uri.path eq "/inject"', action_parameters: {uri: {path: {expression: 'url_decode(http.request.uri.args["p"][0])'}}}}
+    - {expression: 'http.request.uri.path eq "/own"', action_parameters: {uri: {path: {value: /cdn-cgi/trace}}}}
+    custom:
+    - {expression: 'http.request.uri.path eq "/files/static" and raw.http.request.uri.path eq "/static" and http.request.uri.args["block"][0] eq "1"', action: block}
+    - {expression: 'starts_with(http.request.uri.path, "/v2/") and raw.http.request.uri.path contains "secret"', action: block}
+    request_headers:
+    - {expression: 'true', action_parameters: {headers: {X-Set: {operation: set, value: fixed}, X-Gone: {operation: remove}}}}
+    - {expression: 'http.request.uri.path eq "/v2/dyn"', action_parameters: {headers: {X-Set: {operation: set, expression: 'concat(http.host, "!")'}, User-Agent: {operation: remove}}}}
+    response_headers:
+    - {expression: 'true', action_parameters: {headers: {X-Secret: {operation: remove}, X-Code: {operation: set, expression: 'to_string(http.response.code)'}}}}
+    - {expression: 'http.response.code eq 404', action_parameters: {headers: {X-Added: {operation: add, value: one}, X-Origin: {operation: add, value: two}}}}
+`)
+	for url, want := range map[string]string{
+		"/static?a=1":                       "GET /files/static X-Set=fixed User-Agent=UA/1",
+		"/v1/a/v1/?x=y":                     "GET /v2/a/v1/?x=y X-Set=fixed User-Agent=UA/1",
+		"/v1/dyn":                           "GET /v2/dyn X-Set=shop.example!",
+		"/clean?utm=1&a=2":                  "GET /clean?a=2 X-Set=fixed User-Agent=UA/1",
+		"/inject?p=/a%20b%0d%0aX-Evil:%201": "GET /a%20b%0D%0AX-Evil:%201?p=/a%20b%0d%0aX-Evil:%201 X-Set=fixed User-Agent=UA/1",
+		"/plain":                            "GET /plain X-Set=fixed User-Agent=UA/1",
+	} {
+		r := w.get("http://shop.example"+url, "X-Gone", "visitor", "X-Set", "visitor", "User-Agent", "UA/1")
+		if r.body != want {
+			t.Errorf("%s: %s, want %s", url, r.body, want)
+		}
+		if r.Header.Get("X-Secret") != "" || r.Header.Get("X-Code") != "200" || r.Header.Get("X-Origin") != "yes" {
+			t.Errorf("%s: header %v", url, r.Header)
+		}
+	}
+	if r := w.get("http://shop.example/v1/secret"); r.StatusCode != 403 {
+		t.Errorf("a rewritten path is not seen by the custom rules: %s", r.Status)
+	}
+	if r := w.get("http://shop.example/x?status=404"); fmt.Sprint(r.Header["X-Origin"], r.Header["X-Added"]) != "[yes two] [one]" {
+		t.Errorf("added fields: %v", r.Header)
+	}
+	if r := w.get("http://shop.example/own"); r.StatusCode < 400 {
+		t.Errorf("a rewrite leads into the edge's own part: %s", r.Status)
+	}
+}
+
+func TestCustomRules(t *testing.T) {
+	w, asked := ruledEdge(t, "lists: [{name: office, kind: ip, items: [127.0.0.0/8]}, {name: bad_hosts, kind: hostname, items: ['*.bad.example']}]\n", `  rules:
+    hotlink_protection: on
+    user_agents:
+    - {mode: block, configuration: {target: ua, value: BadBot/1.0}, description: a bot}
+    - {mode: block, configuration: {target: ua, value: Paused/1.0}, paused: true}
+    custom:
+    - {expression: 'ip.src in $office and http.request.uri.path eq "/log"', action: log, description: office}
+    - {expression: 'any(http.request.headers["x-skip"][*] eq "products")', action: skip, action_parameters: {products: [uaBlock, hot]}}
+    - {expression: 'any(http.request.headers["x-skip"][*] eq "current")', action: skip, action_parameters: {ruleset: current, logging: {enabled: false}}}
+    - {expression: 'http.request.uri.path eq "/own"', action: block, action_parameters: {response: {status_code: 451, content_type: application/json, content: '{"no":1}'}}}
+    - {expression: 'http.request.uri.path eq "/blocked"', action: block, description: closed}
+    rate_limits: [{expression: 'http.request.uri.path eq "/limited"', requests_per_period: 1, period: 60}]
+`)
+	for _, tc := range []struct {
+		name, url string
+		header    []string
+		status    int
+		source    string // of the last event; empty = none
+		action    string
+	}{
+		{"passes", "/", nil, 200, "", ""},
+		{"log", "/log", nil, 200, "firewallCustom", "log"},
+		{"block", "/blocked", nil, 403, "firewallCustom", "block"},
+		{"skip without a record", "/blocked", []string{"X-Skip", "current"}, 200, "", ""},
+		{"own response", "/own", nil, 451, "firewallCustom", "block"},
+		{"user agent", "/", []string{"User-Agent", "BadBot/1.0"}, 403, "uaBlock", "block"},
+		{"user agent, paused", "/", []string{"User-Agent", "Paused/1.0"}, 200, "", ""},
+		{"user agent, skipped", "/", []string{"User-Agent", "BadBot/1.0", "X-Skip", "products"}, 200, "firewallCustom", "skip"},
+		{"user agent is matched whole", "/", []string{"User-Agent", "BadBot/1.0 more"}, 200, "", ""},
+		{"hotlink", "/a.PNG", []string{"Referer", "https://elsewhere.example/page"}, 403, "hot", "block"},
+		{"hotlink of the zone", "/a.png", []string{"Referer", "https://www.shop.example/page"}, 200, "", ""},
+		{"hotlink without referer", "/a.png", nil, 200, "", ""},
+		{"hotlink of text", "/a.txt", []string{"Referer", "https://elsewhere.example/page"}, 200, "", ""},
+		{"hotlink allowed", "/hotlink-ok/a.png", []string{"Referer", "https://elsewhere.example/"}, 200, "", ""},
+		{"limit", "/limited", nil, 200, "", ""},
+		{"limit exceeded", "/limited", nil, 429, "ratelimit", "block"},
+	} {
+		before, n := len(w.edge.Events(events.Filter{})), asked.Load()
+		r := w.get("http://shop.example"+tc.url+"?q=1", tc.header...)
+		if r.StatusCode != tc.status {
+			t.Errorf("%s: %s, want %d", tc.name, r.Status, tc.status)
+		}
+		if tc.status >= 400 && asked.Load() != n {
+			t.Errorf("%s: the origin was asked", tc.name)
+		}
+		if tc.source != "" {
+			// The event follows the answer.
+			waitFor(t, tc.name+": an event", func() bool { return len(w.edge.Events(events.Filter{})) > before })
+		}
+		list := w.edge.Events(events.Filter{})
+		if tc.source == "" {
+			if len(list) != before {
+				t.Errorf("%s: event %+v", tc.name, list[0])
+			}
+			continue
+		}
+		e := list[0]
+		rayID, _, _ := strings.Cut(r.Header.Get("CF-Ray"), "-")
+		if len(list) != before+1 || e.Source != tc.source || e.Action != tc.action || e.Ray != rayID || e.RuleID == "" || e.Expression == "" || e.Client != "127.0.0.1" ||
+			e.Path != tc.url || e.Query != "q=1" || e.Host != "shop.example" || e.Zone != "shop.example" || (e.Status == tc.status) != (tc.action == "block") {
+			t.Errorf("%s: %d events more, the last %+v", tc.name, len(list)-before, e)
+		}
+		if found := w.edge.Events(events.Filter{Ray: rayID}); len(found) != 1 || found[0].RuleID != e.RuleID {
+			t.Errorf("%s: by ray: %+v", tc.name, found)
+		}
+	}
+	if r := w.get("http://shop.example/own"); r.body != `{"no":1}` || r.Header.Get("Content-Type") != "application/json" {
+		t.Errorf("own response: %s %v", r.body, r.Header)
+	}
+}
+
+func TestAccessRules(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name string, entries map[string]map[string]any) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, geotest.Database(entries), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	country := write("country.mmdb", map[string]map[string]any{"127.0.0.0/8": {"country": map[string]any{"iso_code": "DE"}}})
+	asn := write("asn.mmdb", map[string]map[string]any{"127.0.0.0/8": {"autonomous_system_number": uint32(64496)}})
+	top := fmt.Sprintf("geo: {country: '%s', asn: '%s'}\n", country, asn)
+	rule := func(mode, target, value string) string {
+		return fmt.Sprintf("    - {mode: %s, configuration: {target: %s, value: '%s'}}\n", mode, target, value)
+	}
+	for _, tc := range []struct {
+		name, rules string
+		status      int
+	}{
+		{"address", rule("block", "ip", "127.0.0.1"), 403},
+		{"another address", rule("block", "ip", "192.0.2.1"), 200},
+		{"range", rule("block", "ip_range", "127.0.0.0/16"), 403},
+		{"network", rule("block", "asn", "AS64496"), 403},
+		{"another network", rule("block", "asn", "64497"), 200},
+		{"country", rule("block", "country", "DE"), 403},
+		{"another country", rule("block", "country", "FR"), 200},
+		{"allowing goes first", rule("block", "ip", "127.0.0.1") + rule("whitelist", "country", "DE"), 200},
+		{"allowing leaves custom rules out", rule("whitelist", "ip", "127.0.0.1") + "    custom: [{expression: 'ip.src.country eq \"DE\"', action: block}]\n", 200},
+		{"custom rule on the country", rule("whitelist", "ip", "192.0.2.1") + "    custom: [{expression: 'ip.src.country eq \"DE\" and ip.src.asnum eq 64496', action: block}]\n", 403},
+	} {
+		w, _ := ruledEdge(t, top, "  rules:\n    ip_access:\n"+tc.rules)
+		if r := w.get("http://shop.example/"); r.StatusCode != tc.status {
+			t.Errorf("%s: %s, want %d", tc.name, r.Status, tc.status)
+		}
+		if e := w.edge.Events(events.Filter{}); len(e) > 0 && (e[0].Country != "DE" || e[0].ASN != 64496) {
+			t.Errorf("%s: event %+v", tc.name, e[0])
+		}
+	}
+}
+
+func digest(token string, n int) []byte {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s:%d", token, n))
+	return sum[:]
+}
+
+var boxed = regexp.MustCompile(`data-token="([^"]+)" data-bits="(\d+)"`)
+
+// A challenge: the page, its solution, the clearance, and whom it is good for.
+func TestChallenges(t *testing.T) {
+	w, asked := ruledEdge(t, "", "  rules:\n    custom: [{expression: 'true', action: managed_challenge}]\n")
+	r := w.get("http://shop.example/secret?x=1", "Accept", "text/html", "User-Agent", "UA/1")
+	m := boxed.FindStringSubmatch(r.body)
+	if r.StatusCode != 403 || r.Header.Get("Cf-Mitigated") != "challenge" || m == nil || !strings.Contains(r.Header.Get("Content-Security-Policy"), "script-src 'sha256-") {
+		t.Fatalf("%s %v %s", r.Status, r.Header, r.body)
+	}
+	if j := w.get("http://shop.example/", "Accept", "application/json"); j.StatusCode != 403 || !json.Valid([]byte(j.body)) || j.Header.Get("Cf-Mitigated") != "challenge" {
+		t.Errorf("for a program: %s %s", j.Status, j.body)
+	}
+	solution := 0
+	for ; binary.BigEndian.Uint16(digest(m[1], solution)) != 0; solution++ { // 16 bits
+	}
+	back := w.get(fmt.Sprintf("http://shop.example%s?t=%s&a=%d&to=/secret%%3Fx=1", challenge.Path, m[1], solution), "User-Agent", "UA/1")
+	if c := back.Header.Get("Set-Cookie"); back.StatusCode != 302 || back.Header.Get("Location") != "/secret?x=1" || !strings.Contains(c, "HttpOnly; SameSite=Lax") || m[2] != "16" {
+		t.Fatalf("%s, to %s with %s", back.Status, back.Header.Get("Location"), c)
+	}
+	answer, _, _ := strings.Cut(back.Header.Get("Set-Cookie"), ";")
+	if r := w.get("http://shop.example/secret", "Cookie", "a=b; "+answer, "User-Agent", "UA/1"); r.StatusCode != 200 || asked.Load() != 1 {
+		t.Errorf("with the clearance: %s", r.Status)
+	}
+	if e := w.edge.Events(events.Filter{Action: "managed_challenge_bypassed"}); len(e) != 1 {
+		t.Errorf("events: %+v", w.edge.Events(events.Filter{}))
+	}
+	if r := w.get("http://shop.example/secret", "Cookie", answer, "User-Agent", "UA/2"); r.StatusCode != 403 {
+		t.Errorf("another client with the clearance: %s", r.Status)
+	}
+	if r := w.get("http://shop.example"+challenge.Path+"?t=x&a=1&to=//evil.example", "User-Agent", "UA/1"); r.Header.Get("Location") != "/" || r.Header.Get("Set-Cookie") != "" {
+		t.Errorf("a bad solution: %v", r.Header)
+	}
+}
+
+// Rate limits through the edge: characteristics, a counting expression, counting by
+// responses, the answer and its Retry-After.
+func TestRateLimits(t *testing.T) {
+	w, asked := ruledEdge(t, "", `  rules:
+    rate_limits:
+    - {expression: 'http.request.uri.path eq "/key"', requests_per_period: 1, period: 60, mitigation_timeout: 600, characteristics: [cf.colo.id, 'http.request.headers["x-api-key"]']}
+    - expression: 'http.request.uri.path eq "/login"'
+      counting_expression: 'http.request.uri.path eq "/login" and http.response.code eq 401'
+      ratelimit: {requests_per_period: 1, period: 60, mitigation_timeout: 60, characteristics: [ip.src, cf.colo.id]}
+      action_parameters: {response: {status_code: 418, content_type: text/plain, content: slow down}}
+    - {expression: 'http.request.uri.path eq "/throttle"', requests_per_period: 2, period: 60, mitigation_timeout: 0}
+    - {expression: 'http.request.uri.path eq "/logged"', action: log, requests_per_period: 1, period: 60}
+    - {expression: 'http.request.uri.path eq "/prove"', action: js_challenge, requests_per_period: 1, period: 60}
+`)
+	for i, tc := range []struct {
+		url    string
+		key    string
+		status int
+		retry  bool
+	}{
+		{"/key", "a", 200, false}, {"/key", "b", 200, false}, {"/key", "a", 429, true}, {"/key", "b", 429, true}, {"/key", "c", 200, false},
+		{"/login?status=401", "", 401, false}, {"/login", "", 200, false}, {"/login?status=401", "", 401, false}, {"/login", "", 418, true},
+		{"/throttle", "", 200, false}, {"/throttle", "", 200, false}, {"/throttle", "", 429, true},
+		{"/logged", "", 200, false}, {"/logged", "", 200, false},
+		{"/prove", "", 200, false}, {"/prove", "", 403, false},
+	} {
+		n := asked.Load()
+		r := w.get("http://shop.example"+tc.url, "X-API-Key", tc.key)
+		retry, err := strconv.Atoi(r.Header.Get("Retry-After"))
+		if r.StatusCode != tc.status || (err == nil) != tc.retry || tc.retry && (retry < 1 || retry > 600) {
+			t.Errorf("request %d, %s: %s, Retry-After %q; want %d", i, tc.url, r.Status, r.Header.Get("Retry-After"), tc.status)
+		}
+		if (tc.status >= 403) == (asked.Load() != n) {
+			t.Errorf("request %d, %s: the origin was asked %d times", i, tc.url, asked.Load()-n)
+		}
+	}
+	if e := w.edge.Events(events.Filter{Source: "ratelimit", Action: "log"}); len(e) != 1 || e[0].Status != 0 {
+		t.Errorf("logged: %+v", e)
+	}
+	if r := w.get("http://shop.example/login"); r.body != "slow down" || r.StatusCode != 418 {
+		t.Errorf("%s %s", r.Status, r.body)
+	}
+}
+
+var token = regexp.MustCompile("::[A-Z_0-9]+::")
+
+// Custom errors in the documented order: a rule's own response, custom error rules,
+// the zone's page, the page of all zones, the default.
+func TestCustomErrors(t *testing.T) {
+	dir := t.TempDir()
+	page := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	top := fmt.Sprintf(`error_pages: {500_errors: '%s', 1000_errors: '%s', waf_block: '%s'}
+custom_errors: [{expression: 'http.response.code eq 503', action_parameters: {content: for all zones, content_type: text/plain}}]
+`, page("all500", "all ::CLOUDFLARE_ERROR_500S_BOX::"), page("all1000", "all ::CLOUDFLARE_ERROR_1000S_BOX::"), page("allwaf", "waf ::CLOUDFLARE_ERROR_1000S_BOX:: ::CLIENT_IP:: ::GEO::"))
+	w, _ := ruledEdge(t, top, fmt.Sprintf(`  error_pages: {500_errors: '%s'}
+  rules:
+    origin: [{expression: 'starts_with(http.request.uri.path, "/down")', action_parameters: {origin: {port: 1}}}]
+    custom:
+    - {expression: 'http.request.uri.path eq "/blocked"', action: block}
+    - {expression: 'http.request.uri.path eq "/own"', action: block, action_parameters: {response: {status_code: 403, content: own response}}}
+    custom_errors:
+    - {expression: 'http.response.code eq 502', action_parameters: {content: '{"ray":"::RAY_ID::"}', content_type: application/json, status_code: 599}}
+    - {expression: 'http.request.uri.path eq "/down/ruled" and cf.response.error_type eq "5xx"', action_parameters: {content: ruled, content_type: text/plain}}
+    - {expression: 'http.response.code eq 403', action_parameters: {content: must not show}}
+    response_headers: [{expression: 'http.response.code ge 500', action_parameters: {headers: {X-Kind: {operation: set, value: error}}}}]
+`, page("zone500", "zone ::CLOUDFLARE_ERROR_500S_BOX:: <b>::RAY_ID::</b>")))
+	for _, tc := range []struct {
+		name, url, encoding string
+		status              int
+		want                string
+	}{
+		{"origin's own error stays", "/x?status=500", "gzip", 500, "GET /x"},
+		{"custom error rule on the origin's error", "/x?status=502", "gzip", 599, `{"ray":"`},
+		{"rule of all zones", "/x?status=503", "", 503, "for all zones"},
+		{"zone's page", "/down", "gzip", 521, `zone <div class="ow-error"><h1>Error 521: The host refused the connection</h1>`},
+		{"default without Accept-Encoding", "/down", "", 521, "<!doctype html>"},
+		{"rule before page", "/down/ruled", "gzip", 521, "ruled"},
+		{"page of a block", "/blocked", "gzip", 403, "127.0.0.1 XX"},
+		{"default block", "/blocked", "", 403, "<!doctype html>"},
+		{"rule's own response", "/own", "gzip", 403, "own response"},
+	} {
+		var header []string
+		if tc.encoding != "" {
+			header = []string{"Accept-Encoding", tc.encoding}
+		}
+		r := w.get("http://shop.example"+tc.url, header...)
+		if r.StatusCode != tc.status || !strings.Contains(r.body, tc.want) {
+			t.Errorf("%s: %s %.200s; want %d, %s", tc.name, r.Status, r.body, tc.status, tc.want)
+		}
+		if token.MatchString(r.body) {
+			t.Errorf("%s: a token is left: %s", tc.name, r.body)
+		}
+		if tc.status >= 500 && r.Header.Get("X-Kind") != "error" {
+			t.Errorf("%s: the response's header is not changed: %v", tc.name, r.Header)
+		}
+	}
+	r := w.get("http://shop.example/x?status=502")
+	if r.Header.Get("X-Origin") != "yes" || r.Header.Get("Content-Type") != "application/json" || r.Header.Get("Content-Length") != strconv.Itoa(len(r.body)) {
+		t.Errorf("a custom error keeps the origin's fields: %v", r.Header)
+	}
+}
+
+// Logs in files: rotation by SIGHUP's reopening, sampling, and what is left out of a
+// visitor's data.
+func TestLogFiles(t *testing.T) {
+	dir := t.TempDir()
+	access, event := filepath.Join(dir, "access.log"), filepath.Join(dir, "events.log")
+	w, _ := ruledEdge(t, fmt.Sprintf(`access_log: {file: '%s', client_address: truncated, query: off}
+security_events: {file: '%s', client_address: none, query: off, memory: 2}
+`, access, event), "  rules:\n    custom: [{expression: 'http.request.uri.path eq \"/no\"', action: block}]\n")
+	lines := func(path string) []string {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Split(strings.TrimSpace(string(b)), "\n")
+	}
+	for range 3 {
+		w.get("http://shop.example/no?secret=1")
+	}
+	if err := w.edge.access.flush(); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "three lines of the access log", func() bool { _ = w.edge.access.flush(); return len(lines(access)) == 3 })
+	for _, l := range append(lines(access), lines(event)...) {
+		if !json.Valid([]byte(l)) || strings.Contains(l, "secret") || strings.Contains(l, "127.0.0.1") {
+			t.Errorf("line %s", l)
+		}
+	}
+	waitFor(t, "three events written", func() bool { return len(lines(event)) == 3 })
+	if n := len(w.edge.Events(events.Filter{})); n != 2 {
+		t.Errorf("%d events remembered, want 2", n)
+	}
+	if err := os.Rename(event, event+".old"); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.edge.guard.reopen(); err != nil {
+		t.Fatal(err)
+	}
+	w.get("http://shop.example/no")
+	waitFor(t, "an event in the file opened again", func() bool { return strings.Contains(lines(event)[0], "{") })
+	if len(lines(event)) != 1 || len(lines(event+".old")) != 3 {
+		t.Error("the file was not opened again")
+	}
+}
