@@ -37,33 +37,42 @@ func (s *Snapshot) ProveLive(ctx context.Context, a Answer) (Proof, error) {
 		p.limit("live probes", "no address is left that may be tried", "use --prove alone: it asks a copy of the ruleset")
 		return p, nil
 	}
-	if err := s.current(ctx); err != nil {
-		p.limit("live probes", err.Error(), "run again as root")
-		return p, ctx.Err()
-	}
-	l, err := replica.NewLive(ctx, s.net.Links)
-	if err != nil {
+	if err := s.guarded(ctx, func(l *replica.Live) { s.compareLive(l, a, shots, &p) }); err != nil {
 		p.limit("live probes", err.Error(), liveRemedy(err))
-		return p, ctx.Err()
 	}
-	defer l.Close()
-	s.compareLive(l, a, shots, &p)
 	p.Took = s.options.Now().Sub(start)
 	return p, ctx.Err()
 }
 
-// current checks that the rules are still those of the snapshot.
-func (s *Snapshot) current(ctx context.Context) error {
+// guarded runs f while the guards stand, if the rules beside them are those of the snapshot. The guards themselves raise
+// the generation, which is then not taken for another's change.
+func (s *Snapshot) guarded(ctx context.Context, f func(*replica.Live)) error {
 	c, err := nfnl.Dial()
 	if err != nil {
 		return err
 	}
 	defer c.Close()
 	gen, err := nft.Generation(ctx, c)
-	if err == nil && gen != s.Generation {
-		err = fmt.Errorf("the ruleset is at generation %d, the snapshot at %d: take a new one", gen, s.Generation)
+	if err == nil {
+		err = s.still(gen)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	l, err := replica.NewLive(ctx, s.net.Links)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	if now, err := nft.Generation(ctx, c); err != nil || now != gen+1 {
+		return fmt.Errorf("the ruleset changed meanwhile: take a new one (%w)", errors.Join(err, unix.ESTALE))
+	}
+	f(l)
+	l.Close()
+	if now, err := nft.Generation(ctx, c); err == nil && now == gen+1 {
+		s.raised.Add(1)
+	}
+	return nil
 }
 
 func liveRemedy(err error) string {

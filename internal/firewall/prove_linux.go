@@ -2,7 +2,6 @@ package firewall
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"time"
 
@@ -53,8 +52,8 @@ func (s *Snapshot) buildReplica(ctx context.Context, p *Proof) (*replica.World, 
 	if err != nil {
 		return nil, err
 	}
-	if d.Generation != s.Generation {
-		return nil, fmt.Errorf("the ruleset is at generation %d, the snapshot at %d: take a new one", d.Generation, s.Generation)
+	if err := s.still(d.Generation); err != nil {
+		return nil, err
 	}
 	var saved []*legacy.Saved
 	for _, f := range []struct {

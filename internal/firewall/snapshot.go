@@ -2,7 +2,9 @@ package firewall
 
 import (
 	"errors"
+	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/originward/originward/internal/firewall/eval"
@@ -48,8 +50,18 @@ type Snapshot struct {
 	legacyTool string
 	options    Options
 
+	raised atomic.Uint32 // generations that live probes of this snapshot took
+
 	mu    sync.Mutex // guards texts
 	texts map[*ruleset.Rule]render.Rule
+}
+
+// still checks that a generation is the snapshot's.
+func (s *Snapshot) still(gen uint32) error {
+	if own := s.raised.Load(); gen != s.Generation+own {
+		return fmt.Errorf("the ruleset is at generation %d, the snapshot at %d: take a new one", gen, s.Generation+own)
+	}
+	return nil
 }
 
 // Count sizes a snapshot.

@@ -101,6 +101,7 @@ func (l *Live) Close() {
 	if l.prog != nil {
 		_ = l.prog.Close()
 	}
+	l.owner, l.tracer, l.prog = nil, nil, nil
 }
 
 // Send injects probes and reads what became of each. Sources must differ.
