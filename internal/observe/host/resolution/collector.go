@@ -131,6 +131,9 @@ func item(env *collect.Env, w wanted, a names.Answer) originward.Evidence {
 }
 
 func describe(r fact.ResolvedName, a names.Answer) string {
+	if a.Failure == "timeout" {
+		return fmt.Sprintf("On this host the resolver did not say within %v what the name %s means.", names.Timeout, r.Name)
+	}
 	if a.Failure != "" {
 		return fmt.Sprintf("On this host the name %s does not resolve: %s.", r.Name, a.Failure)
 	}
