@@ -13,6 +13,7 @@ import (
 	"github.com/originward/originward/internal/config"
 	"github.com/originward/originward/internal/edge"
 	"github.com/originward/originward/internal/edgeapi"
+	"github.com/originward/originward/internal/edgedns"
 	"github.com/originward/originward/internal/store"
 )
 
@@ -76,7 +77,15 @@ func serve(ctx context.Context, s streams, cfg *config.Config, o serveOptions) e
 	if err != nil {
 		return errors.Join(fmt.Errorf("start the control API: %w", err), closeStore())
 	}
-	return errors.Join(edge.Run(ctx, e), api.Shutdown(context.WithoutCancel(ctx)), closeStore())
+	dns, err := edgedns.Start(e.Config(), edgedns.Options{Log: log})
+	end := context.WithoutCancel(ctx)
+	if err != nil {
+		return errors.Join(err, api.Shutdown(end), closeStore())
+	}
+	if dns != nil {
+		e.OnConfig(dns.Apply)
+	}
+	return errors.Join(edge.Run(ctx, e), api.Shutdown(end), dns.Shutdown(end), closeStore())
 }
 
 // openStore opens the store of the configuration and puts its zones in force. It

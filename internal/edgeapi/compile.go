@@ -95,9 +95,11 @@ func compileParts(z store.Zone, objects []store.Object) (config.Zone, error) {
 		return config.Zone{}, err
 	}
 	out := cfg.Zones[0]
-	out.ID, out.Line = z.ID, 0
+	out.ID, out.Line, out.Serial = z.ID, 0, uint32(z.Serial) //nolint:gosec // serials are 32 bits and go round (RFC 1982)
 	for _, o := range objects {
 		switch o.Kind {
+		case kindDNSSEC:
+			out.DNSSEC, err = dnsKey(o)
 		case kindCert:
 			out.Certificate, err = keyPair(o.Body)
 		case kindPullCert:

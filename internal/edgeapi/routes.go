@@ -81,6 +81,10 @@ func (a *API) routes() []route {
 		{"PATCH", "/zones/{zone}/dns_records/{record}", dnsWrite, a.changeRecord, "change fields of a DNS record", recordIn{}, false},
 		{"DELETE", "/zones/{zone}/dns_records/{record}", dnsWrite, a.deleteRecord, "delete a DNS record", nil, false},
 
+		{"GET", "/zones/{zone}/dnssec", dnsRead, a.dnssec, "is the zone signed, and what its parent needs to know", nil, false},
+		{"PATCH", "/zones/{zone}/dnssec", dnsWrite, a.changeDNSSEC, "sign the zone, or end it", dnssecIn{}, false},
+		{"DELETE", "/zones/{zone}/dnssec", dnsWrite, a.deleteDNSSEC, "end signing and forget the key", nil, false},
+
 		{"GET", "/zones/{zone}/settings", settingsRead, a.settings, "list settings", nil, false},
 		{"PATCH", "/zones/{zone}/settings", settingsWrite, a.changeSettings, "change settings", settingsIn{}, false},
 		{"GET", "/zones/{zone}/settings/{setting}", settingsRead, a.setting, "one setting", nil, false},

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/originward/originward"
 	"github.com/originward/originward/internal/config"
 	"github.com/originward/originward/internal/dnsrec"
 	"github.com/originward/originward/internal/edge/rules"
@@ -54,9 +55,15 @@ type zoneOut struct {
 	Plan                map[string]any    `json:"plan"`
 }
 
-func newZone(z *config.Zone) zoneOut {
+func (a *API) newZone(z *config.Zone) zoneOut {
+	servers := []string{}
+	if cfg := a.edge.Config(); len(cfg.DNS.NameServers) > 0 {
+		servers = append(servers, cfg.DNS.NameServers...)
+	} else if len(cfg.Listen.DNS) > 0 {
+		servers = append(servers, "ns1."+z.Name)
+	}
 	return zoneOut{
-		ID: idOf(z), Name: z.Name, Status: "active", Type: "full", NameServers: []string{}, OriginalNameServers: []string{},
+		ID: idOf(z), Name: z.Name, Status: "active", Type: "full", NameServers: servers, OriginalNameServers: []string{},
 		Meta:    map[string]any{"phishing_detected": false, "page_rule_quota": 0, "custom_certificate_quota": 10, "multiple_railguns_allowed": false, "originward_file": z.ID == ""},
 		Owner:   map[string]any{"id": accountID, "type": "user", "email": ""},
 		Account: map[string]string{"id": accountID, "name": theAccount().Name},
@@ -103,7 +110,7 @@ func (a *API) zones(c *call) (*reply, error) {
 	name, status := newTextFilter(q, "name"), q.Get("status")
 	out := []zoneOut{}
 	for _, z := range a.edge.Config().Zones {
-		x := newZone(&z)
+		x := a.newZone(&z)
 		if s, ok := stored[z.ID]; ok {
 			x = x.withStore(s)
 		}
@@ -124,11 +131,11 @@ func (a *API) zoneByID(c *call) (*reply, error) {
 		return nil, err
 	}
 	if z.ID == "" {
-		return &reply{result: newZone(z)}, nil
+		return &reply{result: a.newZone(z)}, nil
 	}
 	var s store.Zone
 	err = a.view(c, func(t *store.Tx) (err error) { s, err = t.Zone(z.ID); return err })
-	return &reply{result: newZone(z).withStore(s), tag: versionTag(s.Version)}, err
+	return &reply{result: a.newZone(z).withStore(s), tag: versionTag(s.Version)}, err
 }
 
 // findZone finds the zone of a path as it is in force.
@@ -198,8 +205,7 @@ func (a *API) createZone(c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := newZone(&config.Zone{ID: z.ID})
-	out.Name = name
+	out := a.newZone(&config.Zone{ID: z.ID, Zone: originward.Zone{Name: name}})
 	return &reply{result: out.withStore(z), tag: versionTag(z.Version)}, nil
 }
 
@@ -226,8 +232,7 @@ func (a *API) changeZone(c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := newZone(&config.Zone{ID: z.ID})
-	out.Name = z.Name
+	out := a.newZone(&config.Zone{ID: z.ID, Zone: originward.Zone{Name: z.Name}})
 	return &reply{result: out.withStore(z), tag: versionTag(z.Version)}, nil
 }
 

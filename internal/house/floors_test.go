@@ -32,6 +32,7 @@ const floors = `
 3 internal/store             what the control API changes
 3 internal/redact            evidence without what is its owner's alone
 4 internal/observe           questions asked of the world
+4 internal/edgedns           DNS for the edge's zones
 4 internal/edge              the visitor's side
 4 internal/preflight         what each SSL mode would answer
 4 internal/causes            the catalogue
