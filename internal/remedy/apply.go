@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 )
@@ -79,6 +80,11 @@ func (j *Job) Run(ctx context.Context) (Result, error) {
 	if err := supported(); err != nil {
 		return Result{}, err
 	}
+	only, err := onlyOne(j.Root)
+	if err != nil {
+		return Result{}, err
+	}
+	defer only.Close()
 	if err := j.alone(ctx); err != nil {
 		return Result{}, err
 	}
@@ -119,8 +125,22 @@ func (j *Job) Run(ctx context.Context) (Result, error) {
 	return res, nil
 }
 
-// alone refuses to begin beside another fix, and first finishes one that was
-// left open.
+// onlyOne takes the lock that one fix at a time has.
+func onlyOne(root string) (*os.File, error) {
+	if err := os.MkdirAll(root, 0o700); err != nil {
+		return nil, fmt.Errorf("journal: %w; choose another place with --journal DIR", err)
+	}
+	f, err := os.OpenFile(filepath.Join(root, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
+	}
+	if ok, err := lock(f, false); err != nil || !ok {
+		return nil, errors.Join(errors.New("another fix is being carried out on this machine"), err, f.Close())
+	}
+	return f, nil
+}
+
+// alone first finishes a fix that was left open.
 func (j *Job) alone(ctx context.Context) error {
 	ids, err := journals(j.Root)
 	if err != nil {

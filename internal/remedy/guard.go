@@ -198,7 +198,7 @@ func stateOf(past []record) string {
 	switch last(past) {
 	case evKept:
 		return "kept"
-	case evEnded, "":
+	case evEnded, evOpened, "":
 		return "undone"
 	case evFailed:
 		return "failed"

@@ -55,7 +55,7 @@ type journal struct {
 func newID(now time.Time) string {
 	var b [3]byte
 	_, _ = rand.Read(b[:]) // never fails
-	return now.UTC().Format("20060102T150405Z") + "-" + hex.EncodeToString(b[:])
+	return now.UTC().Format("20060102-150405.000") + "-" + hex.EncodeToString(b[:])
 }
 
 // createJournal writes the plan and takes the lock.
@@ -178,10 +178,10 @@ func last(past []record) string {
 }
 
 // settled reports whether nothing is left to be done about a fix: it stays, it
-// was taken back, or it never began.
+// was taken back, or it never changed anything.
 func settled(past []record) bool {
 	switch last(past) {
-	case evKept, evEnded, "":
+	case evKept, evEnded, evOpened, "":
 		return true
 	}
 	return false

@@ -7,6 +7,8 @@ var kinds = map[string]func() Action{
 	"ipset":    func() Action { return &IPSet{} },
 	"ufw":      func() Action { return &UFW{} },
 	"ban":      func() Action { return &Ban{} },
+	"route":    func() Action { return &Route{} },
+	"sysctl":   func() Action { return &Sysctl{} },
 	"config":   func() Action { return &Config{} },
 	"service":  func() Action { return &Service{} },
 }

@@ -28,6 +28,8 @@ var remedies = map[originward.CauseID]planner{
 	"ban.blocklist-contains-cdn":  planUnblock,
 	"ban.edge-ip":                 planUnban,
 	"ban.proxy-hop":               planUnbanHop,
+	"path.return-route-captured":  planRoute,
+	"path.asymmetric-return":      planLoose,
 }
 
 // site is what planners work from.

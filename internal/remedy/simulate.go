@@ -169,8 +169,10 @@ func (t *trial) gateCheck(ctx context.Context, q firewall.Question) string {
 
 func percent(share float64) string {
 	switch {
-	case share > 0.9999:
+	case share == 1:
 		return "all"
+	case share > 0.99:
+		return "nearly all"
 	case share == 0:
 		return "none"
 	case share < 0.01:
