@@ -196,7 +196,7 @@ func judgeBackendCrashed(v *View) []Verdict {
 		if l.Used == fact.No || !v.Here(l) {
 			continue
 		}
-		fails, keys := v.proxyFails(l, 502, 520, 503)
+		fails, keys := v.proxyFails(l, 502, 520, 503, cutShort)
 		if !fails.IsYes() {
 			continue
 		}
@@ -319,7 +319,7 @@ func hasDot(s string) bool { return slices.Contains([]byte(s), '.') }
 func (v *View) resolveFails(u fact.Upstream) Ans {
 	for _, it := range v.resolution {
 		for _, n := range it.Fact.Names {
-			if n.Failure != "" && (n.Name == u.Name || hasAny(u.Name, lower(n.Name))) && n.Name != "" {
+			if n.Failure != "" && n.Failure != "timeout" && (n.Name == u.Name || hasAny(u.Name, lower(n.Name))) && n.Name != "" {
 				return Yes(n.Name+" does not resolve on this host ("+n.Failure+")", it.ID)
 			}
 		}

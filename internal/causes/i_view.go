@@ -56,7 +56,7 @@ func (v *View) proxyFails(l *Leg, codes ...int) (Ans, []string) {
 		return a, keys // an address that nobody is known to use fails nobody
 	}
 	for _, x := range l.Local {
-		if r := x.Fact.Response; r != nil && slices.Contains(codes, r.Status) {
+		if r := x.Fact.Response; r != nil && r.Status != cutShort && slices.Contains(codes, r.Status) {
 			return Yes("on the host itself the server answers "+itoa(r.Status), x.ID), []string{"local|" + l.Target().String() + "|" + itoa(r.Status)}
 		}
 	}
@@ -89,7 +89,10 @@ func (v *View) refusedBackend(u fact.Upstream, id string) Ans {
 	if u.Answers == fact.No && slices.Contains([]string{"ECONNREFUSED", "ENOENT", "ENXIO"}, u.Errno) {
 		return Yes("a connect to "+u.Name+" ends with "+u.Errno, id)
 	}
-	lines, by := v.Lines(func(l fact.LogLine) bool { return targets(l, u) }, fact.LogUpstreamRefused)
+	if u.Errno == queueIsFull {
+		return No(u.Name+" is there, and its queue is full", id)
+	}
+	lines, by := v.Lines(func(l fact.LogLine) bool { return targets(l, u) && l.Errno != eagain }, fact.LogUpstreamRefused)
 	if len(lines) > 0 && u.Answers != fact.Yes {
 		return Yes("the proxy's log: "+lines[0].Text, by...)
 	}
@@ -97,6 +100,30 @@ func (v *View) refusedBackend(u fact.Upstream, id string) Ans {
 		return No(u.Name+" takes connections now", id)
 	}
 	return Unseen(lookLocal)
+}
+
+// A connect to a unix socket whose queue is full ends with EAGAIN (unix(7)).
+const (
+	queueIsFull = "EAGAIN"
+	eagain      = 11
+)
+
+// backlogged answers whether a backend of the leg takes no more connections,
+// because those that wait for it fill its queue.
+func (v *View) backlogged(l *Leg) (Ans, fact.Upstream) {
+	for _, u := range v.upstreams() {
+		if u.leg != l || u.up.Socket == "" {
+			continue
+		}
+		if u.up.Errno == queueIsFull {
+			return Yes("the queue of "+u.up.Name+" is full", u.item.ID), u.up
+		}
+		lines, by := v.Lines(func(x fact.LogLine) bool { return targets(x, u.up) && x.Errno == eagain }, fact.LogUpstreamRefused)
+		if len(lines) > 0 {
+			return Yes("the queue of "+u.up.Name+" was full: "+lines[0].Text, by...), u.up
+		}
+	}
+	return Ans{}, fact.Upstream{}
 }
 
 // targets reports whether a log line speaks of an upstream, or of none by name.

@@ -130,16 +130,19 @@ var workerCodes = []int{500, 502, 503, 504, 520, 522, 524, 525}
 func judgeWorkers(v *View) []Verdict {
 	return v.capacity("capacity.workers-exhausted", workerCodes, func(l *Leg, c *Case) bool {
 		full := v.Logged("the server's log names the limit", nil, fact.LogWorkersFull)
-		if !full.IsYes() {
+		lines, _ := v.Lines(nil, fact.LogWorkersFull)
+		if queue, up := v.backlogged(l); queue.IsYes() && len(lines) == 0 {
+			full, lines = queue, []fact.LogLine{{Program: up.Name, Text: queue.Says}}
+		}
+		if !full.IsYes() || len(lines) == 0 {
 			return false
 		}
-		lines, _ := v.Lines(nil, fact.LogWorkersFull)
 		c.v.Subject.Unit = lines[0].Program
-		c.Must("Does the server's log name an exhausted limit?", full)
+		c.Must("Does the server's log name an exhausted limit, or a connect meet a full queue?", full)
 		c.Apart("Is its backend not refused or gone?", v.backendNotRefused(l))
 		place := v.workerSetting(lines[0].Program)
 		c.v.Subject.File, c.v.Subject.Line = place.File, place.Line
-		c.Says("all workers of "+firstOf(lines[0].Program, "the server")+" are busy", "The log of the failing time: "+lines[0].Text)
+		c.Says("all workers of "+firstOf(lines[0].Program, "the server")+" are busy", "Seen at the failing time: "+lines[0].Text)
 		f := fix("Find what holds the workers; raise the limit within the machine's memory.",
 			edit(place, "raise it (pm.max_children, MaxRequestWorkers, worker_connections)"), onHost("reload "+firstOf(lines[0].Program, "the server"), ""))
 		f.Verify = "no new line of that limit in the log, and " + v.diagnoseAgain()

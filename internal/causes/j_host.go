@@ -117,7 +117,7 @@ func judgeDiskFull(v *View) []Verdict {
 		if l.Used == fact.No || !v.Here(l) {
 			continue
 		}
-		fails, keys := v.proxyFails(l, 500, 502, 503, 520, 521, 504)
+		fails, keys := v.proxyFails(l, 500, 502, 503, 520, 521, 504, cutShort)
 		if r, rk := v.refusal(l); r.IsYes() {
 			fails, keys = r, append(keys, rk...)
 		}

@@ -35,6 +35,10 @@ func badKey(l *Leg, code int) string {
 	return "leg|" + l.Target().String() + "|" + itoa(code)
 }
 
+// cutShort is the code of a response whose head was good and whose body ends
+// before its end.
+const cutShort = 200
+
 // waitCodes are the codes to which a wait of the edge can lead.
 var waitCodes = []int{522, 524, 504}
 

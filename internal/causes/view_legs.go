@@ -395,10 +395,14 @@ func (l *Leg) borrow() {
 	}
 }
 
-// localToLegs hands an exchange made on the host to every leg of its port.
+// localToLegs hands an exchange made on the host to the legs of its port: those
+// of its address, and over loopback those of its family, for a server may
+// listen in one family only.
 func (v *View) localToLegs(x fact.Item[fact.Exchange]) {
+	to := x.Fact.Target.Addr().Unmap()
 	for _, l := range v.Legs {
-		if l.Port == x.Fact.Target.Port() && (l.Addr() == x.Fact.Target.Addr().Unmap() || x.Fact.Target.Addr().IsLoopback()) {
+		kin := to.IsLoopback() && (!l.Addr().IsValid() || l.Addr().Is4() == to.Is4())
+		if l.Port == x.Fact.Target.Port() && (l.Addr() == to || kin) {
 			l.Local = append(l.Local, x)
 		}
 	}

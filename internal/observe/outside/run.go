@@ -171,12 +171,25 @@ func (r *run) door(ctx context.Context, g goal, d door) {
 	}
 	r.add(r.item(x, g, d))
 	second.begin(wanted)
-	for _, y := range second.wait(wanted) {
+	seconds := second.wait(wanted)
+	if lostLarge(seconds) && !slices.Contains(wanted, fact.VariantSmallHello) {
+		// The ordinary hello went first: only one that still completes afterwards
+		// shows that size is what parts the two, and not their order.
+		after := []string{fact.VariantSmallHello}
+		second.begin(after)
+		seconds = append(seconds, second.wait(after)...)
+	}
+	for _, y := range seconds {
 		r.add(r.item(y, g, d))
 	}
 	if mtu != nil && x.Fault != nil && x.Connected() && silence(*x.Fault) {
 		r.addMTU(<-mtu, x, g, d)
 	}
+}
+
+// lostLarge reports whether the large ClientHello met no whole handshake.
+func lostLarge(xs []fact.Exchange) bool {
+	return slices.ContainsFunc(xs, func(x fact.Exchange) bool { return x.Variant == fact.VariantLargeHello && x.Fault != nil })
 }
 
 // addMTU adds what is known of the sizes that pass, for a door that connects and
