@@ -4,7 +4,7 @@ BIN := bin/originward
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOFLAGS_BUILD := -trimpath
 
-.PHONY: run test build deps deps-run vet lint unit cross golden fuzz bench clean
+.PHONY: run test build deps deps-run vet lint unit cross golden fuzz bench bench-edge clean
 
 run: deps-run build
 	@$(BIN) demo
@@ -47,6 +47,12 @@ fuzz:
 
 bench:
 	go test -run '^$$' -bench . -benchmem ./...
+
+# The edge beside nginx, HAProxy and Caddy, pinned to one core each; needs root and a quiet machine.
+# Options: make bench-edge BENCH="-force -rounds 1 -case TLS"
+bench-edge: build
+	@scripts/deps bench
+	@go run ./bench/edge $(BENCH)
 
 clean:
 	rm -rf bin dist
