@@ -54,12 +54,12 @@ func TestCodesOf(t *testing.T) {
 	}{
 		{fact.VerdictDrop, "", false, []int{522}},
 		{fact.VerdictReject, "tcp-reset", false, []int{521}},
-		{fact.VerdictReject, "icmp-port-unreachable", false, []int{521}},
+		{fact.VerdictReject, "icmp-port-unreachable", false, []int{521, 522}},
 		{fact.VerdictReject, "icmp port-unreachable", true, []int{522}},
-		{fact.VerdictReject, "icmp-host-prohibited", false, []int{523, 521}},
-		{fact.VerdictReject, "icmpx admin-prohibited", false, []int{523, 521}},
-		{fact.VerdictReject, "icmp-net-unreachable", false, []int{523, 521}},
-		{fact.VerdictReject, "", false, []int{521, 523}},
+		{fact.VerdictReject, "icmp-host-prohibited", false, []int{523, 521, 522}},
+		{fact.VerdictReject, "icmpx admin-prohibited", false, []int{523, 521, 522}},
+		{fact.VerdictReject, "icmp-net-unreachable", false, []int{523, 521, 522}},
+		{fact.VerdictReject, "", false, []int{521, 523, 522}},
 	} {
 		got := CodesOf(fact.FirewallSegment{Verdict: c.verdict, With: c.with, Reply: c.reply})
 		if !slices.Equal(got, c.want) {

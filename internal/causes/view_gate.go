@@ -206,21 +206,25 @@ func (v *View) noRules(l *Leg) Ans {
 	return Unseen(lookFirewall)
 }
 
-// CodesOf are the codes that an edge may answer for a segment's verdict.
+// CodesOf are the codes that an edge may answer for a segment's verdict, the
+// usual one first. The kernel sends one host only so many ICMP errors (one a
+// second after a burst of six, net.ipv4.icmp_ratelimit), so that of many
+// connections which a rule rejects by ICMP some time out instead. A reset is
+// not held back.
 func CodesOf(s fact.FirewallSegment) []int {
 	switch {
 	case s.Verdict == fact.VerdictDrop || s.Reply:
 		return []int{522}
 	case s.Verdict != fact.VerdictReject:
 		return []int{521, 522, 523}
-	case hasAny(s.With, "reset", "port-unreach", "port unreach"):
+	case hasAny(s.With, "reset"):
 		return []int{521}
+	case hasAny(s.With, "port-unreach", "port unreach"):
+		return []int{521, 522}
 	case hasAny(s.With, "prohib", "host", "net", "route", "admin"):
-		return []int{523, 521} // IPv6 admin-prohibited surfaces as EACCES
-	case s.With == "":
-		return []int{521, 523}
+		return []int{523, 521, 522} // IPv6 admin-prohibited surfaces as EACCES
 	}
-	return []int{521, 523}
+	return []int{521, 523, 522}
 }
 
 // blockedCodes are the codes of all blocked segments of a side.

@@ -67,8 +67,8 @@ func capacityWorlds() []*World {
 		}),
 		full.with(func(w *World) {
 			w.Name, w.Title, w.Causes = "fd-limit-nginx", "nginx's worker has no file descriptor left", ids("capacity.fd-limit")
-			w.Setup = steps(healthyNginx, sh("sed -i 's/^worker_processes 1;/worker_processes 1; worker_rlimit_nofile 24;/' /etc/nginx/nginx.conf; nginx -s quit; "+ended("nginx")+"; nginx"), listens(443))
-			w.Break = steps(hold(40, 80, get), logged("/var/log/nginx/error.log", "Too many open files"))
+			w.Setup = steps(healthyNginx, sh("sed -i 's/^worker_processes 1;/worker_processes 1; worker_rlimit_nofile 64;/' /etc/nginx/nginx.conf; nginx -s quit; "+ended("nginx")+"; nginx"), listens(443))
+			w.Break = steps(hold(100, 80, get), logged("/var/log/nginx/error.log", "Too many open files"))
 			w.Cure = release
 		}),
 		full.with(func(w *World) {
