@@ -55,6 +55,7 @@ func (v *View) unitCase(id originward.CauseID, l *Leg, s Service, denied []netip
 	}
 	c.Ask("Does the edge's connect stay unanswered?", fails, worst, originward.Likely)
 	c.Must("Does the unit's IPAddressDeny= cover the edge?", Yes("IPAddressDeny= of "+s.Unit+" covers "+rangesText(denied), append(by, s.By)...))
+	v.citesDrop(c, l, dropSocket)
 	affects := Unseen(lookRecord)
 	if len(v.Egress) > 0 {
 		affects = Yes("it covers addresses from which the edge connects", v.egressBy()...)

@@ -216,6 +216,7 @@ func (v *View) blockCase(id originward.CauseID, b block) *Case {
 	c.Ask("Does the edge fail as this verdict would make it fail?", fails, worst, originward.Likely)
 	c.Must("Does the packet filter turn these sources away?", Yes(blockText(b), b.gate.By...))
 	c.Ask("Do the edge's own addresses lie among them?", v.affects(b), originward.Possible, originward.Likely)
+	v.citesDrop(c, b.leg, dropFilter)
 	if b.gate.Proof == "disagreement" {
 		c.AtMost(originward.Likely, "the kernel's own trace disagrees with the model of the ruleset")
 	}

@@ -75,6 +75,7 @@ func (v *View) trim() {
 }
 
 func (v *View) trimRest() {
+	v.trimDrops()
 	for i := range v.bans {
 		f := &v.bans[i].Fact
 		f.Sources = slices.Clone(prefer(f.Sources, 64, func(s fact.BanSource) bool { return len(s.CDN)+len(s.Private) > 0 }))

@@ -204,6 +204,9 @@ func (v *View) asymmetric(l *Leg, it fact.Item[fact.Routes], g fact.RouteGroup) 
 	} else if n, by := v.growth("IPReversePathFilter"); n > 0 {
 		dropped = Yes("the reverse-path filter drops packets now", by...)
 	}
+	if seen := v.dropped(l, dropReturn); seen.IsYes() {
+		dropped = seen
+	}
 	c.Ask("Does the kernel drop such packets?", dropped, originward.Possible, originward.Possible)
 	c.Says("replies leave by another way than requests come",
 		"Requests to "+l.String()+" arrive on "+g.InIface+", and the way back to the edge leads over "+g.Iface+"; the reverse-path filter or the network beyond drops one of them.")

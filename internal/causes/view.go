@@ -41,6 +41,7 @@ type View struct {
 	firewall   []fact.Item[fact.Firewall]
 	bans       []fact.Item[fact.Bans]
 	logs       []fact.Item[fact.Logs]
+	drops      []fact.Item[fact.Drops]
 	load       []fact.Item[fact.Load]
 	clock      []fact.Item[fact.Clock]
 	resolution []fact.Item[fact.Resolution]
@@ -128,6 +129,7 @@ func (v *View) indexHost(b *originward.Bundle) {
 	v.firewall = take[fact.Firewall](b, originward.Host)
 	v.bans = take[fact.Bans](b, originward.Host)
 	v.logs = take[fact.Logs](b, originward.Host)
+	v.drops = take[fact.Drops](b, originward.Host)
 	v.load = take[fact.Load](b, originward.Host)
 	v.clock = take[fact.Clock](b)
 	v.resolution = take[fact.Resolution](b, originward.Host)
