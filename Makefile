@@ -4,12 +4,12 @@ BIN := bin/originward
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOFLAGS_BUILD := -trimpath
 
-.PHONY: run test build deps deps-run vet lint unit cross golden fuzz bench bench-edge clean
+.PHONY: run test build deps deps-run vet lint unit cross golden fuzz bench bench-edge clean test-contract
 
 run: deps-run build
 	@$(BIN) demo
 
-test: deps lint cross unit
+test: deps lint cross unit test-contract
 
 build:
 	@CGO_ENABLED=0 go build $(GOFLAGS_BUILD) -o $(BIN) ./cmd/originward
@@ -37,6 +37,10 @@ cross:
 unit: build
 	go test -race -timeout 15m ./...
 	go test -run TestFlatMemory ./internal/edge
+
+# The official SDK of Cloudflare's API against a running edge; a module of its own.
+test-contract: build
+	cd test/contract && go vet ./... && ORIGINWARD=$(CURDIR)/$(BIN) go test ./...
 
 # Writes the golden bundles anew from the lab's worlds; review the diff.
 golden: build
