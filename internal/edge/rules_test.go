@@ -357,7 +357,7 @@ custom_errors: [{expression: 'http.response.code eq 503', action_parameters: {co
 		{"origin's own error stays", "/x?status=500", "gzip", 500, "GET /x"},
 		{"custom error rule on the origin's error", "/x?status=502", "gzip", 599, `{"ray":"`},
 		{"rule of all zones", "/x?status=503", "", 503, "for all zones"},
-		{"zone's page", "/down", "gzip", 521, `zone <div class="ow-error"><h1>Error 521: The host refused the connection</h1>`},
+		{"zone's page", "/down", "gzip", 521, `zone <div class="ow-error" lang="en" dir="ltr"><h1>Error 521: The host refused the connection</h1>`},
 		{"default without Accept-Encoding", "/down", "", 521, "<!doctype html>"},
 		{"rule before page", "/down/ruled", "gzip", 521, "ruled"},
 		{"page of a block", "/blocked", "gzip", 403, "127.0.0.1 XX"},

@@ -80,6 +80,56 @@ func TestEveryCodeHasAPage(t *testing.T) {
 	}
 }
 
+// Every language says everything, in the same places as English.
+func TestLanguages(t *testing.T) {
+	for tag, l := range languages() {
+		for k := range english().UI {
+			if l.UI[k] == "" {
+				t.Errorf("%s lacks %s", tag, k)
+			}
+		}
+		for number, x := range l.Codes {
+			e := english().Codes[number]
+			if x.Title == "" || x.State == "" || x.Happened == "" || len(x.Visitor) != len(e.Visitor) || len(x.Owner) != 0 && len(x.Owner) != len(e.Owner) {
+				t.Errorf("%s, %s: %+v", tag, number, x)
+			}
+		}
+		// What a visitor of a working set-up can meet.
+		for _, n := range []string{"502", "520", "521", "522", "523", "524", "525", "526", "1015", "1016", "1020"} {
+			if l.Codes[n].Title == "" {
+				t.Errorf("%s has no text for %s", tag, n)
+			}
+		}
+	}
+	for _, tc := range []struct{ accept, lang string }{
+		{"", "en"}, {"de", "de"}, {"pt-BR,pt;q=0.9,en;q=0.8", "pt"}, {"nl, fr;q=0.5, es;q=0.7", "es"}, {"ar-EG", "ar"}, {"zh-Hans-CN", "zh"},
+		{"de;q=0", "en"}, {"*", "en"}, {strings.Repeat("x,", 4000) + "de", "en"}, {"EN-gb, de", "en"},
+	} {
+		p := sample(521)
+		p.Languages = tc.accept
+		r := Render(p, "text/html")
+		body := string(r.Body)
+		dir := "ltr"
+		if tc.lang == "ar" {
+			dir = "rtl"
+		}
+		if r.Language != tc.lang || !strings.Contains(body, `<html lang="`+tc.lang+`" dir="`+dir+`">`) || !strings.Contains(body, languages()[tc.lang].code(521).Title) {
+			t.Errorf("%.40q: %s, %.60s", tc.accept, r.Language, body)
+		}
+		if strings.Contains(body, `<ul lang="en" dir="ltr">`) != (tc.lang != "en") {
+			t.Errorf("%.40q: the owner's part in English is not marked", tc.accept)
+		}
+		if r := Render(p, "application/json"); r.Language != "en" {
+			t.Errorf("%.40q: JSON in %s", tc.accept, r.Language)
+		}
+	}
+	p := sample(417) // has no other text
+	p.Languages = "de"
+	if r := Render(p, ""); r.Language != "en" {
+		t.Errorf("a code without a text is told in %s", r.Language)
+	}
+}
+
 func TestRetryAfterAsDocumented(t *testing.T) {
 	for number, want := range map[int]int{
 		500: 30, 502: 60, 504: 120, 520: 60, 521: 120, 522: 120, 523: 120, 524: 120, 525: 0, 526: 0, 1004: 120, 1015: 30, 1033: 120, 1200: 60,

@@ -42,6 +42,20 @@ func (v *view) Style() template.CSS { return template.CSS(pageStyle) }
 // Number is the code on the page.
 func (v *view) Number() int { return v.number }
 
+// Lang is the page's language, Dir the direction in which it is written.
+func (v *view) Lang() string { return v.lang.tag }
+
+// Dir is ltr or rtl.
+func (v *view) Dir() string {
+	if v.lang.Dir == "" {
+		return "ltr"
+	}
+	return v.lang.Dir
+}
+
+// OwnerLang is the language of the part for the owner.
+func (v *view) OwnerLang() string { return v.lang.ownerTag(v.number) }
+
 // Hops are the three places with the broken one marked; those behind it were not asked.
 func (v *view) Hops() []hopView {
 	hops := []hopView{
@@ -100,6 +114,7 @@ type skeleton struct {
 
 type skeletonKey struct {
 	number     int
+	lang       string
 	colo       string
 	hasAddress bool
 }
@@ -109,7 +124,7 @@ type skeletonKey struct {
 var skeletons sync.Map // of skeletonKey to *skeleton
 
 func (v *view) skeleton() *skeleton {
-	key := skeletonKey{v.number, v.Colo, v.Address != ""}
+	key := skeletonKey{v.number, v.lang.tag, v.Colo, v.Address != ""}
 	if s, ok := skeletons.Load(key); ok {
 		return s.(*skeleton)
 	}

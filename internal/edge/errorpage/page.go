@@ -27,6 +27,7 @@ type Rendered struct {
 	Status      int
 	ContentType string
 	RetryAfter  int // seconds; 0 = no Retry-After
+	Language    string
 	Body        []byte
 }
 
@@ -39,7 +40,8 @@ func (r Rendered) Header() [][2]string {
 		{"Referrer-Policy", "same-origin"},
 		{"X-Content-Type-Options", "nosniff"},
 		{"X-Frame-Options", "SAMEORIGIN"},
-		{"Vary", "Accept"},
+		{"Vary", "Accept, Accept-Language"},
+		{"Content-Language", r.Language},
 	}
 	if r.ContentType == contentTypes[formHTML] {
 		h = append(h, [2]string{"Content-Security-Policy", contentPolicy()})
@@ -56,6 +58,7 @@ type view struct {
 	code
 	text
 	UI    map[string]string
+	lang  *language
 	Docs  string
 	Stamp string
 	ISO   string
@@ -64,9 +67,12 @@ type view struct {
 
 // Render writes the page in the form that the Accept header asks for.
 func Render(p Page, accept string) Rendered {
-	v := newView(p)
 	f := negotiate(accept)
-	r := Rendered{Status: v.status, ContentType: contentTypes[f], RetryAfter: v.Retry}
+	if f != formHTML {
+		p.Languages = "" // programs and their keepers read one language
+	}
+	v := newView(p)
+	r := Rendered{Status: v.status, ContentType: contentTypes[f], RetryAfter: v.Retry, Language: v.lang.tag}
 	switch f {
 	case formJSON, formProblem:
 		r.Body = v.json()
@@ -91,12 +97,13 @@ func newView(p Page) *view {
 		retry = p.RetryAfter
 	}
 	p.Time = p.Time.UTC().Truncate(time.Second)
-	lang := english()
+	lang := choose(p.Languages, c.number)
 	return &view{
 		Page:  p,
 		code:  c,
 		text:  lang.code(c.number),
 		UI:    lang.UI,
+		lang:  lang,
 		Docs:  DocsBase + strconv.Itoa(c.number) + ".md",
 		Stamp: p.Time.Format("2006-01-02 15:04:05 UTC"),
 		ISO:   p.Time.Format(time.RFC3339),
@@ -109,6 +116,6 @@ func newView(p Page) *view {
 func Box(p Page) (fragment string, retryAfter int) {
 	v := newView(p)
 	e := html.EscapeString
-	return `<div class="ow-error"><h1>` + e(v.UI["error"]) + " " + strconv.Itoa(v.number) + ": " + e(v.Title) + `</h1><p>` + e(v.Happened) +
+	return `<div class="ow-error" lang="` + v.Lang() + `" dir="` + v.Dir() + `"><h1>` + e(v.UI["error"]) + " " + strconv.Itoa(v.number) + ": " + e(v.Title) + `</h1><p>` + e(v.Happened) +
 		`</p><p>` + e(v.UI["ray"]) + ` <code>` + e(v.Ray) + `</code> · ` + e(v.Stamp) + `</p></div>`, v.Retry
 }
