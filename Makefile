@@ -4,7 +4,7 @@ BIN := bin/originward
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOFLAGS_BUILD := -trimpath
 
-.PHONY: run test build deps deps-run vet lint unit cross golden fuzz bench bench-edge clean test-contract
+.PHONY: run test build deps deps-run vet lint unit cross golden fuzz bench bench-edge clean test-contract test-clients
 
 run: deps-run build
 	@$(BIN) demo
@@ -41,6 +41,11 @@ unit: build
 # The official SDK of Cloudflare's API against a running edge; a module of its own.
 test-contract: build
 	cd test/contract && go vet ./... && ORIGINWARD=$(CURDIR)/$(BIN) go test ./...
+
+# Real clients against a running edge: lego with pebble, external-dns. Builds them
+# first, which takes minutes once.
+test-clients: build
+	@ORIGINWARD=$(CURDIR)/$(BIN) test/clients/run
 
 # Writes the golden bundles anew from the lab's worlds; review the diff.
 golden: build
