@@ -271,6 +271,7 @@ func judgeWrongPort(v *View) []Verdict {
 		v.unserved(c, u, "Does no socket of the host serve the port that the edge contacts?", originward.Likely)
 		c.Apart("Does no server that is stopped claim the port?", v.nobodyClaims(u))
 		c.Apart("Does no socket hold the port on another address?", v.nothingNear(u))
+		c.Apart("Is it the port that the edge should use?", v.rightPort(u.leg))
 		c.Says("the service listens on port "+itoa(int(port))+", not on "+itoa(int(u.leg.Port)),
 			who+" answers on port "+itoa(int(port))+"; the edge contacts port "+itoa(int(u.leg.Port))+", where nothing listens.")
 		f := fix("Listen on "+itoa(int(u.leg.Port))+" (or put a reverse proxy there), or tell the CDN the port with an origin rule.",
