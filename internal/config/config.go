@@ -31,6 +31,7 @@ type Config struct {
 	// ErrorPages and CustomErrors hold for every zone; a zone's own go before them.
 	ErrorPages   map[string]string
 	CustomErrors []ErrorRule
+	Cache        Cache
 	// Files are all files that were read: this one, certificates, keys, tokens.
 	Files []string
 	// Warnings are oddities that do not keep the edge from serving.
@@ -81,6 +82,7 @@ type Zone struct {
 	AlwaysUseHTTPS bool
 	MinTLS         uint16           // lowest version for visitors; 0 = TLS 1.2
 	ReadTimeout    time.Duration    // proxy_read_timeout; 0 = Timers.Read
+	Cache          *ZoneCache       // nil = nothing is kept
 	ClientCert     *tls.Certificate // authenticated origin pulls; nil = none
 	Serial         uint32           // of the SOA record; 0 = the DNS server's choice
 	DNSSEC         *DNSKey          // nil = answers are not signed

@@ -59,6 +59,7 @@ func (v value) zone() (Zone, bool) {
 				z.ReadTimeout = time.Duration(n) * time.Second
 			}
 		}},
+		key{"cache", func(v value) { z.Cache = v.zoneCache() }},
 		key{"origin_pull_certificate", func(v value) { z.ClientCert = v.keyPair() }},
 		key{"records", func(v value) { records = v }},
 		key{"rules", func(v value) { rules = v }},

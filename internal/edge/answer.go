@@ -71,6 +71,9 @@ func (v *visit) refuse(number int) { v.page(number, 0) }
 // fail answers a fault with its documented code.
 func (v *visit) fail(f *originward.Fault) {
 	v.fault = f
+	if v.covered(f) {
+		return
+	}
 	number := f.Code().Error
 	if f.Phase == originward.PhaseRequest && f.Type == originward.HTTPRequestError {
 		if number = parseStatus(f.Err); number == 0 {

@@ -11,6 +11,7 @@ import (
 	"github.com/andybalholm/brotli"
 
 	"github.com/originward/originward"
+	"github.com/originward/originward/internal/edge/cache"
 	"github.com/originward/originward/internal/exchange"
 	"github.com/originward/originward/internal/http1"
 )
@@ -20,6 +21,9 @@ import (
 // asked for.
 type content struct {
 	body    *exchange.Body
+	kept    *cache.Reader // instead of body: from the cache
+	frame   http1.Framing // of kept
+	tap     func([]byte)  // sees every raw piece on its way; nil = nobody
 	decoded bool
 	none    bool      // decoded, and only its fields are sent
 	begin   []byte    // decoded bytes that are ready
@@ -34,6 +38,8 @@ const decodeAhead = 64 << 10
 // framing is how the body is framed for the visitor.
 func (c *content) framing() http1.Framing {
 	switch {
+	case !c.decoded && c.kept != nil:
+		return c.frame
 	case !c.decoded:
 		return c.body.Framing()
 	case c.none:
@@ -46,26 +52,34 @@ func (c *content) framing() http1.Framing {
 
 // ready returns bytes that are there without waiting.
 func (c *content) ready() []byte {
-	if c.decoded {
+	switch {
+	case c.decoded:
 		return c.begin
+	case c.kept != nil:
+		return c.kept.Ready()
+	case c.tap != nil:
+		return nil
 	}
 	return c.body.Buffered()
 }
 
 // discard consumes the first n bytes of ready.
 func (c *content) discard(n int) {
-	if c.decoded {
+	switch {
+	case c.decoded:
 		c.begin = c.begin[n:]
-		return
+	case c.kept != nil:
+		c.kept.Discard(n)
+	case n > 0:
+		c.body.Discard(n)
 	}
-	c.body.Discard(n)
 }
 
 // next returns the next piece; io.EOF is the proper end. Its other errors are
 // faults of the body phase.
 func (c *content) next() ([]byte, error) {
 	if !c.decoded {
-		return c.body.Next()
+		return c.raw()
 	}
 	if p := c.begin; len(p) > 0 {
 		c.begin = nil
@@ -89,9 +103,43 @@ func (c *content) next() ([]byte, error) {
 	return nil, contentFault(originward.PhaseBody, err)
 }
 
+// raw returns the next piece as it came.
+func (c *content) raw() ([]byte, error) {
+	if c.kept != nil {
+		return c.kept.Next()
+	}
+	p, err := c.body.Next()
+	if c.tap != nil && len(p) > 0 {
+		c.tap(p)
+	}
+	return p, err
+}
+
+// moves tells that the body can be moved to the visitor in the kernel: nobody
+// has to see it.
+func (c *content) moves() bool { return !c.decoded && c.kept == nil && c.tap == nil }
+
+// rawReader reads the raw pieces for a decoder.
+type rawReader struct {
+	c    *content
+	left []byte
+}
+
+func (r *rawReader) Read(p []byte) (int, error) {
+	for len(r.left) == 0 {
+		var err error
+		if r.left, err = r.c.raw(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, r.left)
+	r.left = r.left[n:]
+	return n, nil
+}
+
 // trailers are the origin's, once the body has ended.
 func (c *content) trailers() []http1.Field {
-	if c.decoded {
+	if c.decoded || c.kept != nil {
 		return nil
 	}
 	return c.body.Trailers()
@@ -110,17 +158,22 @@ func contentFault(p originward.Phase, err error) *originward.Fault {
 // decoded passes the response on, decoding it first when it must be.
 func (v *visit) decoded(conn *exchange.Conn, h *http1.ResponseHead) error {
 	c := &v.content
-	*c = content{body: conn.Body(), buf: c.buf}
+	*c = content{body: conn.Body(), tap: c.tap, buf: c.buf}
 	coding := h.GetID(http1.FieldContentEncoding)
 	if coding == nil || !v.mustDecode(h, coding) {
 		return v.out.forward(h, c)
 	}
+	return v.decode(h, c, coding)
+}
+
+// decode passes a response on in plain.
+func (v *visit) decode(h *http1.ResponseHead, c *content, coding []byte) error {
 	c.decoded = true
 	if v.method == "HEAD" {
 		c.none = true
 		return v.out.forward(h, c)
 	}
-	r, err := newDecoder(coding, c.body)
+	r, err := newDecoder(coding, &rawReader{c: c})
 	if err == nil {
 		c.begin, err = io.ReadAll(io.LimitReader(r, decodeAhead))
 	}
@@ -136,12 +189,16 @@ func (v *visit) decoded(conn *exchange.Conn, h *http1.ResponseHead) error {
 // mustDecode tells whether the visitor would not understand the response's coding.
 func (v *visit) mustDecode(h *http1.ResponseHead, coding []byte) bool {
 	switch {
-	case !bytes.EqualFold(coding, []byte("gzip")) && !bytes.EqualFold(coding, []byte("br")):
+	case !decodable(coding):
 		return false
 	case h.Status == 206 || v.head.Has("Range"):
 		return false
 	}
 	return !accepts(v.head, string(bytes.ToLower(coding)))
+}
+
+func decodable(coding []byte) bool {
+	return bytes.EqualFold(coding, []byte("gzip")) || bytes.EqualFold(coding, []byte("br"))
 }
 
 func newDecoder(coding []byte, body io.Reader) (io.Reader, error) {

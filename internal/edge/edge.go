@@ -15,6 +15,7 @@ import (
 
 	"github.com/originward/originward/fact"
 	"github.com/originward/originward/internal/config"
+	"github.com/originward/originward/internal/edge/cache"
 	"github.com/originward/originward/internal/edge/rules"
 )
 
@@ -37,6 +38,7 @@ type Edge struct {
 	records *records
 	guard   *guard
 	access  accessLog
+	cache   *cache.Store
 	date    dateLine
 	loopID  []byte // this edge's entry in CDN-Loop
 	turn    atomic.Uint32
@@ -77,6 +79,9 @@ func New(cfg *config.Config, o Options) (*Edge, error) {
 		return nil, err
 	}
 	if e.guard, err = newGuard(cfg, o.AccessLog); err != nil {
+		return nil, err
+	}
+	if e.cache, err = openCache(cfg, e.now, e.log); err != nil {
 		return nil, err
 	}
 	if err := e.openLogs(cfg); err != nil {
@@ -135,6 +140,9 @@ func (e *Edge) Apply(cfg *config.Config) error {
 	if a, b := cfg.Listen, old.cfg.Listen; a.API != b.API || a.Dashboard != b.Dashboard {
 		e.log.Warn("the addresses of API and dashboard change with a restart only", "api", a.API, "dashboard", a.Dashboard)
 	}
+	if cfg.Cache != old.cfg.Cache {
+		e.log.Warn("the cache changes its size with a restart only")
+	}
 	e.log.Info("configuration in force", "file", cfg.File, "zones", len(cfg.Zones))
 	return nil
 }
@@ -165,7 +173,7 @@ func (e *Edge) Shutdown(ctx context.Context) error {
 		e.closeVisitors()
 	}
 	e.state.Load().retire(nil)
-	return errors.Join(err, e.access.flush(), e.guard.close())
+	return errors.Join(err, e.access.flush(), e.guard.close(), e.cache.Close())
 }
 
 // Leave ends the edge when a successor serves on the same sockets: nothing more is

@@ -153,14 +153,19 @@ func (v *visit) attempt(ctx context.Context, addr netip.Addr, altHost string, tu
 func (v *visit) respond(c *exchange.Conn, h *http1.ResponseHead) {
 	v.status = h.Status
 	v.answered(h.Status, &h.Head, 0)
-	if v.replaced(c, h) {
+	if v.cache.old != nil && v.standsIn(c, h) || v.replaced(c, h) {
 		return
 	}
 	if h.Status == 101 {
 		v.switchProtocols(c, h)
 		return
 	}
+	v.changed(h)
+	if v.cache.leads && v.keep(c, h) {
+		return
+	}
 	err := v.decoded(c, h)
+	v.cache.passed(v.edge.cache, err)
 	v.upload.drop(v.interrupt)
 	if err == nil {
 		c.Release()

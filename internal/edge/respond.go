@@ -35,7 +35,7 @@ func (v *visit) edgeLines(b []byte, fromOrigin bool) []byte {
 	b = append(b, v.rayID[:]...)
 	b = append(b, "\r\n"...)
 	if fromOrigin {
-		b = append(b, "CF-Cache-Status: DYNAMIC\r\n"...)
+		b = v.cache.lines(b)
 		if v.status >= 500 {
 			b = append(b, "Proxy-Status: originward; received-status="...)
 			b = append(b, byte('0'+v.status/100), byte('0'+v.status/10%10), byte('0'+v.status%10))
@@ -198,7 +198,7 @@ func (r *respond1) sendPlain(head []byte, c *content) error {
 	if _, err := r.c.w.Write(head); err != nil {
 		return err
 	}
-	if !c.decoded {
+	if c.moves() {
 		n, err := c.body.WriteTo(r.c.w)
 		r.v.sent += n
 		return err

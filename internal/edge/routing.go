@@ -9,6 +9,7 @@ import (
 
 	"github.com/originward/originward"
 	"github.com/originward/originward/internal/config"
+	"github.com/originward/originward/internal/edge/cache"
 	"github.com/originward/originward/internal/edge/rules"
 	"github.com/originward/originward/internal/exchange"
 )
@@ -19,7 +20,8 @@ type zone struct {
 	rules    rules.Set
 	policies map[policyKey]*exchange.TLSPolicy
 	client   *exchange.Client
-	tls      *tls.Config // for visitors
+	cache    *cache.Settings // nil = nothing is kept
+	tls      *tls.Config     // for visitors
 }
 
 // policyKey tells the TLS policies of a zone apart: shared pointers, because the

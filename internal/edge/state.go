@@ -96,6 +96,7 @@ func (st *state) newZone(zc config.Zone, old *state) (*zone, error) {
 	} else {
 		z.policies, st.fresh = newPolicies(st.trust, zc.ClientCert), true
 	}
+	z.cache = cacheSettings(zc.Cache)
 	z.client = st.client(z.readTimeout(st.cfg.Timers), old)
 	return z, nil
 }

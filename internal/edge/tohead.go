@@ -62,13 +62,16 @@ func (v *visit) requestHead() []byte {
 		case http1.FieldAcceptEncoding:
 			encodings = true
 		}
-		if f.Hop || edgeField(f.ID) || disguised(f) || edits && v.toOrigin.Drops(f.Name) {
+		if f.Hop || edgeField(f.ID) || disguised(f) || edits && v.toOrigin.Drops(f.Name) || v.cache.leads && conditional(f.ID) {
 			continue
 		}
 		b = http1.AppendField(b, f)
 	}
 	for _, f := range v.toOrigin.Add {
 		b = http1.AppendHeader(b, f[0], f[1])
+	}
+	if v.cache.leads {
+		b, ranged = v.cache.ask(b), false // the whole response is wanted, for others too
 	}
 	// Part of a compressed body cannot be decoded, so for ranges the visitor's own word holds.
 	if !ranged {

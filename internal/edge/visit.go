@@ -71,10 +71,12 @@ type visit struct {
 
 	buf      []byte // head towards the origin, reused
 	hostBuf  []byte
+	keyBuf   []byte
 	trace    exchange.Trace
 	req      exchange.Request
 	upload   upload
 	content  content
+	cache    caching
 	patience *patience // with a visitor that pauses; nil = none
 	// interrupt wakes a read from the visitor, after which the connection cannot carry
 	// another request; nil = none is needed.
@@ -169,6 +171,7 @@ func (v *visit) begin(e *Edge, c *visitorInfo, out responder) {
 	v.trace = exchange.Trace{}
 	v.req = exchange.Request{}
 	v.content = content{buf: v.content.buf}
+	v.cache = caching{}
 	v.upload.reset()
 	v.patience, v.interrupt = nil, nil
 	v.st = e.state.Load()
@@ -200,8 +203,10 @@ func (v *visit) serve() {
 	case v.redirected():
 	case v.looped():
 	case v.ruled():
+	case v.fromCache():
 	default:
 		v.fromOrigin()
+		v.cache.settle(v.edge.cache)
 	}
 	v.edge.finish(v)
 }
