@@ -26,7 +26,7 @@ type code struct {
 // 1015, 1016, 1020 and 1200, the categories of all 1xxx, and the seconds are the documented ones
 // (cloudflare error-responses); names that are not documented are our own.
 // Statuses of 1xxx codes that are not documented (1000, 1001, 1002, 1003, 1004,
-// 1013, 1014, 1034, 1033) are chosen: 403 where the edge refuses, 409 where the
+// 1013, 1014, 1034, 1033, 1035) are chosen: 403 where the edge refuses, 409 where the
 // site is not set up, 421 for a wrong connection, 530 where the host's place is unknown.
 var codes = []code{
 	{400, 400, "bad_request", "request", hopYou, 0, false},
@@ -69,6 +69,7 @@ var codes = []code{
 	{1023, 409, "host_not_ready", "config", hopEdge, 0, true},
 	{1033, 530, "tunnel_not_connected", "config", hopHost, 120, true},
 	{1034, 409, "dns_points_to_reserved_edge_address", "config", hopHost, 0, true},
+	{1035, 409, "rewrite_not_allowed", "rewrite", hopEdge, 0, true},
 	{1200, 503, "cache_connection_limit", "rate_limit", hopHost, 60, false},
 }
 
