@@ -1,13 +1,19 @@
 package lab
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
 	"regexp"
+	"slices"
 	"sort"
 	"strings"
 	"time"
+
+	"github.com/originward/originward/fact"
+	"github.com/originward/originward/internal/diagnose"
 )
 
 // goldenTime stands for the second in which a golden's bundle was asked for.
@@ -27,8 +33,23 @@ func normalise(bundle []byte) ([]byte, error) {
 		return nil, fmt.Errorf("asked_at: %w", err)
 	}
 	n := &normaliser{asked: at, words: map[string]string{}, pids: map[float64]float64{}}
-	calm := n.value("", doc)
-	raw, err := json.MarshalIndent(calm, "", " ")
+	calmVisits(doc)
+	raw, err := json.Marshal(n.value("", doc))
+	if err != nil {
+		return nil, err
+	}
+	return renumber(raw)
+}
+
+// renumber gives the items their ids anew: what made their order is not there
+// any more.
+func renumber(bundle []byte) ([]byte, error) {
+	b, err := fact.ReadBundle(bytes.NewReader(bundle))
+	if err != nil {
+		return nil, err
+	}
+	diagnose.Number(b)
+	raw, err := json.MarshalIndent(b, "", " ")
 	return append(raw, '\n'), err
 }
 
@@ -50,9 +71,13 @@ func (n *normaliser) value(key string, v any) any {
 		for _, k := range keys {
 			v[k] = n.value(k, v[k])
 		}
+		halve(v)
 	case []any:
 		for i := range v {
 			v[i] = n.value(key, v[i])
+		}
+		if key == "lines" { // of one second, in any order
+			slices.SortStableFunc(v, func(a, b any) int { return cmp.Compare(asText(a), asText(b)) })
 		}
 	case string:
 		return n.text(v)
@@ -62,11 +87,22 @@ func (n *normaliser) value(key string, v any) any {
 	return v
 }
 
+func asText(v any) string {
+	raw, _ := json.Marshal(v) // it was JSON before
+	return string(raw)
+}
+
 // number makes volatile numbers equal, by what they are called.
 func (n *normaliser) number(key string, v float64) float64 {
 	switch {
 	case key == "ms" || strings.HasSuffix(key, "_ms"):
 		return calmMS(v)
+	case slices.Contains(loads, key):
+		return 0
+	case slices.Contains(busy, key):
+		return math.Min(v, 1)
+	case slices.Contains(few, key) && v > 0 && v < 1000:
+		return 9
 	case key == "pid" || key == "pids" || key == "inode":
 		if _, known := n.pids[v]; !known && v != 0 {
 			n.pids[v] = float64(100 + len(n.pids))
@@ -76,6 +112,33 @@ func (n *normaliser) number(key string, v float64) float64 {
 		return v // ports, codes, counts, lines
 	}
 	return oneDigit(v)
+}
+
+// busy numbers tell how busy machine and network were; few ones matter by the
+// thousand only.
+var (
+	loads = []string{"load1", "busy_pct", "steal_pct", "cpu.some", "cpu.full", "io.some", "io.full"}
+	busy  = []string{
+		"files_used", "lines", "bytes", "packets",
+		"InSegs", "OutSegs", "PassiveOpens", "ActiveOpens", "RetransSegs", "EstabResets", "AttemptFails", "OutRsts", "CurrEstab", "TW", "between_ns",
+	}
+	few = []string{"time_wait", "established", "count", "fds"}
+)
+
+// halve makes what is left of something half of it, unless it is nearly used
+// up.
+func halve(o map[string]any) {
+	for _, x := range []struct{ left, of string }{{"avail", "size"}, {"inodes_free", "inodes"}, {"mem_available", "mem_total"}, {"swap_free", "swap_total"}} {
+		left, ok := o[x.left].(float64)
+		of, has := o[x.of].(float64)
+		if ok && has && left > of/10 {
+			o[x.left] = oneDigit(of / 2)
+		}
+	}
+	if _, is := o["boot"].(string); is {
+		o["boot"] = goldenTime.Add(-5 * time.Hour).Format(time.RFC3339)
+	}
+	delete(o, "tentative") // for a second after a link is made
 }
 
 // calmMS keeps what judges ask of a duration: whether it was at once, or how
@@ -97,16 +160,20 @@ func oneDigit(v float64) float64 {
 }
 
 var (
-	rfcTime  = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)`)
-	logTime  = regexp.MustCompile(`(\d{4}[-/]\d\d[-/]\d\d \d\d:\d\d:\d\d([.,]\d+)?)|((Mon|Tue|Wed|Thu|Fri|Sat|Sun)[, ]+)?((Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +\d+ \d\d:\d\d:\d\d(\.\d+)?( \d{4})?)|(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})|((Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT)`)
-	clock    = regexp.MustCompile(`\b\d\d:\d\d:\d\d\b`)
-	hexWord  = regexp.MustCompile(`\b[0-9a-f]{16,64}\b`)
-	tempDir  = regexp.MustCompile(`originward-lab-\d+`)
-	process1 = regexp.MustCompile(`\b\d+#\d+: (\*\d+)?`)
-	process2 = regexp.MustCompile(`\b(pid|tid|child|process) \d+`)
-	highPort = regexp.MustCompile(`:(3[2-9]\d{3}|4\d{4}|5\d{4}|6[0-5]\d{3})\b`)
-	duration = regexp.MustCompile(`\b\d+(\.\d+)?(ms|µs| ms| %| GiB| MiB|s\b)`)
-	loadText = regexp.MustCompile(`load \d+\.\d+`)
+	rfcTime   = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)`)
+	logTime   = regexp.MustCompile(`(\d{4}[-/]\d\d[-/]\d\d \d\d:\d\d:\d\d([.,]\d+)?)|((Mon|Tue|Wed|Thu|Fri|Sat|Sun)[, ]+)?((Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +\d+ \d\d:\d\d:\d\d(\.\d+)?( \d{4})?)|(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})|((Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT)`)
+	clock     = regexp.MustCompile(`\b\d\d:\d\d:\d\d\b`)
+	hexWord   = regexp.MustCompile(`\b[0-9a-f]{16,64}\b`)
+	epoch     = regexp.MustCompile(`\b1[78]\d{8}\.\d+`)
+	pointer   = regexp.MustCompile(`0xc[0-9a-f]{9}\b`)
+	counted   = regexp.MustCompile(`\b\d+ (lines|connections|in TIME-WAIT|half-open|of \d+ entries)`)
+	linkLocal = regexp.MustCompile(`\bfe80::[0-9a-f:]+`)
+	tempDir   = regexp.MustCompile(`originward-lab-\d+`)
+	process1  = regexp.MustCompile(`\b\d+#\d+: (\*\d+)?`)
+	process2  = regexp.MustCompile(`\b(pid|tid|child|process) \d+`)
+	highPort  = regexp.MustCompile(`:(3[2-9]\d{3}|4\d{4}|5\d{4}|6[0-5]\d{3})\b`)
+	duration  = regexp.MustCompile(`\b\d+(\.\d+)?(ms|µs| ms| %| GiB| MiB|s\b)`)
+	loadText  = regexp.MustCompile(`load \d+\.\d+`)
 )
 
 // text makes volatile parts of a text equal.
@@ -121,6 +188,10 @@ func (n *normaliser) text(s string) string {
 	s = highPort.ReplaceAllString(s, ":40000")
 	s = duration.ReplaceAllString(s, "1$2")
 	s = loadText.ReplaceAllString(s, "load 1.00")
+	s = epoch.ReplaceAllString(s, "1768478400.0")
+	s = pointer.ReplaceAllString(s, "0xc000000000")
+	s = counted.ReplaceAllString(s, "9 $1")
+	s = linkLocal.ReplaceAllString(s, "fe80::1")
 	s = tempDir.ReplaceAllStringFunc(s, n.word)
 	return hexWord.ReplaceAllStringFunc(s, n.word)
 }
@@ -144,6 +215,18 @@ func (n *normaliser) time(s string) string {
 	return goldenTime.Add(d).Format(time.RFC3339)
 }
 
+// wide is the length of a stand-in: a number written in hexadecimal loses its
+// leading zeros.
+func wide(n int) int {
+	switch {
+	case n <= 16:
+		return 16
+	case n <= 40:
+		return 32
+	}
+	return 64
+}
+
 // word gives a stand-in of the same kind, the same for the same word.
 func (n *normaliser) word(s string) string {
 	if w, known := n.words[s]; known {
@@ -151,7 +234,7 @@ func (n *normaliser) word(s string) string {
 	}
 	w := "originward-lab"
 	if !strings.HasPrefix(s, "originward") {
-		w = fmt.Sprintf("%0*x", len(s), len(n.words)+1)
+		w = fmt.Sprintf("%0*x", wide(len(s)), len(n.words)+1)
 	}
 	n.words[s] = w
 	return w

@@ -117,16 +117,8 @@ func release(_ context.Context, s *Stage) error {
 	return nil
 }
 
-// askAsEdge asks the origin again and again from each of the edge's IPv4
-// addresses, as the requests of other visitors would.
-func askAsEdge(ctx context.Context, s *Stage) error {
-	for _, a := range edges4() {
-		cmd := s.Edge.Command(context.Background(), "/bin/sh", "-c", "while :; do curl -sko /dev/null -m 3 --interface "+a.String()+
-			" --resolve "+Site+":443:"+Origin4.String()+" https://"+Site+"/; sleep 0.4; done")
-		if err := s.Edge.Background(cmd); err != nil {
-			return err
-		}
-	}
+// untilRefused asks from one of the edge's addresses until it is turned away.
+func untilRefused(ctx context.Context, s *Stage) error {
 	return s.wait(ctx, "the limit to be reached", func() bool {
 		_, err := s.Edge.Run(ctx, "curl", "-sko", "/dev/null", "-m", "3", "--interface", Egress[0].String(), "--resolve", Site+":443:"+Origin4.String(), "https://"+Site+"/")
 		return err != nil

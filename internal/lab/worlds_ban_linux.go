@@ -133,10 +133,10 @@ func limitWorlds() []*World {
 	limit := World{Decides: hostDecides, Needs: []string{"nginx"}, Setup: healthyNginx, Cure: reload(nginxSite)}
 	return []*World{
 		limit.with(func(w *World) {
-			w.Name, w.Title, w.Causes = "throttle-haproxy", "haproxy refuses clients with more than a few connections in ten seconds, and an edge is one client", ids("ban.server-throttle")
+			w.Name, w.Title, w.Causes = "throttle-haproxy", "haproxy refuses clients with more than a few connections in two minutes, and an edge is one client", ids("ban.server-throttle")
 			w.Needs = []string{"haproxy", "python3"}
 			w.Setup = steps(app(3000, "ok"), haproxy(haproxyConf("", haproxyApp)))
-			w.Break = steps(sh(haproxyStop), haproxy(haproxyConf("stick-table type ip size 100k expire 30s store conn_rate(10s)\n\ttcp-request connection track-sc0 src\n\ttcp-request connection reject if { sc_conn_rate(0) gt 8 }", haproxyApp)), askAsEdge)
+			w.Break = steps(sh(haproxyStop), haproxy(haproxyConf("stick-table type ip size 100k expire 120s store conn_rate(120s)\n\ttcp-request connection track-sc0 src\n\ttcp-request connection reject if { sc_conn_rate(0) gt 25 }", haproxyApp)), untilRefused)
 			w.Cure = steps(sh(haproxyStop), haproxy(haproxyConf("", haproxyApp)))
 		}),
 		limit.with(func(w *World) {
