@@ -34,7 +34,7 @@ func Collect(ctx context.Context, opts Options) (*Snapshot, error) {
 		net = &fib.Net{}
 	}
 	s.net = net
-	rs, err := nft.Read(ctx, nft.Options{MaxElements: opts.MaxElements, Now: opts.Now})
+	rs, err := nft.Read(ctx, nft.Options{MaxElements: opts.MaxElements, SetTime: opts.SetTime, Now: opts.Now})
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()

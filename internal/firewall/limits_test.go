@@ -6,11 +6,13 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"net/netip"
 	"os/exec"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -236,5 +238,28 @@ func TestProve(t *testing.T) {
 	p.Apply(&lie)
 	if seg := find(t, lie.CDN, "104.16.0.1"); seg.Verdict != firewall.Unknown || seg.Confirmed {
 		t.Errorf("after a contradiction: %+v", seg)
+	}
+}
+
+// TestSetTooSlow: a set that takes too long to read leaves its look-ups unknown, and nothing else.
+func TestSetTooSlow(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("table ip f {\nset big { type ipv4_addr; flags interval; }\nchain i { type filter hook input priority 0; tcp dport 443 drop; ip saddr @big drop; }\n}\nadd element ip f big {\n")
+	for i := range 20_000 {
+		fmt.Fprintf(&b, "104.%d.%d.%d/32,\n", 16+i/16384, i/64%256, i%64*4)
+	}
+	b.WriteString("192.0.2.1 }\n")
+	h := newHost(t)
+	h.run(b.String(), "nft", "-f", "-")
+	s := h.collectWith(firewall.Options{SetTime: time.Nanosecond})
+	a := s.Ask(firewall.Question{Dst: host4, Port: 80, Ranges: cdn})
+	if g := find(t, a.CDN, "104.16.0.1"); g.Verdict != firewall.Unknown || !strings.Contains(fmt.Sprint(g.DependsOn, g.Alternatives), "takes longer") {
+		t.Errorf("the set was not read: %+v", g)
+	}
+	if g := find(t, s.Ask(firewall.Question{Dst: host4, Port: 443, Ranges: cdn}).CDN, "104.16.0.1"); g.Verdict != firewall.Drop {
+		t.Errorf("the rule before it: %+v", g)
+	}
+	if g := find(t, h.ask(host4, 80).CDN, "104.16.0.0"); g.Verdict != firewall.Drop {
+		t.Errorf("read in time: %+v", g)
 	}
 }

@@ -22,6 +22,8 @@ type Options struct {
 	// MaxElements is the largest nf_tables set that is read; look-ups in a larger one are unknown. 0 means
 	// DefaultMaxElements.
 	MaxElements int
+	// SetTime is how long one set may take to read before look-ups in it are unknown; 0 means as long as it takes.
+	SetTime time.Duration
 	// LegacySave4 and LegacySave6 are the legacy save tools; empty means iptables-legacy-save, then iptables-save
 	// when that is the legacy one, on PATH and in the usual sbin directories.
 	LegacySave4, LegacySave6 string

@@ -17,7 +17,7 @@ import (
 )
 
 var (
-	seconds     = flag.Duration("difftest.time", time.Second, "how long each grammar runs")
+	seconds     = flag.Duration("difftest.time", 2*time.Second, "how long each grammar runs")
 	seed        = flag.Uint64("difftest.seed", 0, "run only this seed, verbosely; 0 for all")
 	showRefused = flag.Bool("difftest.refused", false, "print rulesets the tools refuse")
 	start       = flag.Uint64("difftest.start", 1, "first seed")

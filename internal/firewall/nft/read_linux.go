@@ -14,6 +14,9 @@ import (
 type Options struct {
 	// MaxElements is the largest set that is dumped.
 	MaxElements int
+	// SetTime bounds the reading of one set; 0 means no bound. The kernel's time for a set of intervals grows with the
+	// square of its size.
+	SetTime time.Duration
 	// Now is the clock.
 	Now func() time.Time
 }
@@ -149,6 +152,7 @@ const ownConn = 10_000
 
 // readSet dumps one set.
 func readSet(ctx context.Context, s *ruleset.Set, opts Options, conn *nfnl.Conn) error {
+	limit := ctx
 	if s.Count < 0 || s.Count > ownConn {
 		own, err := nfnl.Dial()
 		if err != nil {
@@ -156,12 +160,17 @@ func readSet(ctx context.Context, s *ruleset.Set, opts Options, conn *nfnl.Conn)
 		}
 		defer own.Close()
 		conn = own
+		if opts.SetTime > 0 {
+			var over context.CancelFunc
+			limit, over = context.WithTimeout(ctx, opts.SetTime)
+			defer over()
+		}
 	}
 	var b nfnl.Builder
 	b.PutStr(1, s.Table.Name)
 	b.PutStr(2, s.Name)
 	r := newElemReader(s, opts.MaxElements)
-	giveUp, cancel := context.WithCancel(ctx)
+	giveUp, cancel := context.WithCancel(limit)
 	defer cancel()
 	intr, err := conn.Dump(giveUp, nfnl.Message{
 		Type: nfnl.SubsysNFTables<<8 | msgGetSetElem, Family: uint8(s.Table.Family), Attrs: b.B,
@@ -179,6 +188,10 @@ func readSet(ctx context.Context, s *ruleset.Set, opts Options, conn *nfnl.Conn)
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
+	case limit.Err() != nil && s.Unread == "":
+		s.Unread = "reading its elements takes longer than " + opts.SetTime.String()
+		s.Wide, s.Infos = nil, nil
+		return nil
 	case s.Unread != "":
 		s.Wide, s.Infos = nil, nil
 		return nil

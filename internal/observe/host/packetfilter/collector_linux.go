@@ -25,13 +25,16 @@ import (
 // alone takes up to 25 s for.
 const budget = 30 * time.Second
 
+// setTime is how long one set may take: the rest of the answer is worth more than a set that never ends.
+const setTime = 20 * time.Second
+
 // Collector answers what the packet filters do with the edge's connections.
 func Collector() collect.Collector {
 	return collect.Collector{Name: "firewall", Question: fact.QFirewall, Budget: budget, Bytes: 16 << 20, Run: run}
 }
 
 func run(ctx context.Context, env *collect.Env) ([]originward.Evidence, []originward.NotObserved) {
-	snap, err := firewall.Collect(ctx, firewall.Options{Now: env.Now, Proc: env.Proc})
+	snap, err := firewall.Collect(ctx, firewall.Options{Now: env.Now, Proc: env.Proc, SetTime: setTime})
 	if err != nil {
 		return nil, []originward.NotObserved{collect.Missing(fact.QFirewall, originward.Subject{}, "the packet filters were not read: "+escape.Line(err.Error(), 300), permission(err))}
 	}
