@@ -1,0 +1,88 @@
+package edge
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/originward/originward/internal/config"
+)
+
+// What is wrong in rules is refused when the file is read, with line, column and what
+// was expected.
+func TestRuleProblems(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "page.html"), []byte("no token"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	head := "listen: {http: ['127.0.0.1:0']}\nlists: [{name: office, kind: ip, items: [192.0.2.0/24]}]\nzones:\n- name: shop.example\n"
+	rule := func(key, body string) string { return head + "  rules:\n    " + key + ":\n    - " + body + "\n" }
+	custom := func(expr string) string { return rule("custom", "{action: block, expression: '"+expr+"'}") }
+	for name, tc := range map[string]struct {
+		in   string
+		line int
+		want []string
+	}{
+		"unknown field":         {custom(`http.hots eq "a"`), 7, []string{"rules.custom[0].expression", "line 1, column 1", `unknown field "http.hots"`, "http.host"}},
+		"wrong type":            {custom(`ip.src eq "a"`), 7, []string{"column 11", "an address"}},
+		"operator":              {custom(`http.host is "a"`), 7, []string{"column 11", `"is" is no operator`, "contains"}},
+		"end":                   {custom(`http.host eq "a" and`), 7, []string{"column 21", "unexpected end", "a field"}},
+		"second line":           {head + "  rules:\n    custom:\n    - action: block\n      expression: |\n        ssl and\n        http.hots eq \"a\"\n", 10, []string{"line 2, column 1"}},
+		"unknown list":          {custom("ip.src in $home"), 7, []string{"column 12", `no list named "home"`, "$office"}},
+		"response field":        {custom("http.response.code eq 200"), 7, []string{"field of the response"}},
+		"place without file":    {custom(`ip.src.country eq "DE"`), 7, []string{"needs a database of addresses", "geo:"}},
+		"array":                 {custom(`http.request.headers["a"] eq "x"`), 7, []string{"is an array", "any("}},
+		"header value":          {rule("request_headers", `{expression: ssl, action_parameters: {headers: {X-A: {operation: set, expression: 'nope(http.host)'}}}}`), 7, []string{"headers.X-A.expression", "column 1", "unknown function"}},
+		"kept header":           {rule("request_headers", `{expression: ssl, action_parameters: {headers: {Content-Length: {operation: remove}}}}`), 7, []string{"cannot be changed by a rule"}},
+		"edge's header":         {rule("response_headers", `{expression: ssl, action_parameters: {headers: {cf-ray: {operation: remove}}}}`), 7, []string{"cannot be changed by a rule"}},
+		"header name":           {rule("response_headers", `{expression: ssl, action_parameters: {headers: {"a b": {operation: remove}}}}`), 7, []string{"not a field's name"}},
+		"adding to a request":   {rule("request_headers", `{expression: ssl, action_parameters: {headers: {X-A: {operation: add, value: b}}}}`), 7, []string{"set, remove"}},
+		"response in a request": {rule("request_headers", `{expression: ssl, action_parameters: {headers: {X-A: {operation: set, expression: 'to_string(http.response.code)'}}}}`), 7, []string{"field of the response"}},
+		"redirect nowhere":      {rule("redirects", "{expression: ssl}"), 7, []string{"leads nowhere"}},
+		"redirect both":         {rule("redirects", "{expression: ssl, action_parameters: {from_value: {target_url: {value: /a, expression: http.host}}}}"), 7, []string{"not both"}},
+		"redirect status":       {rule("redirects", "{expression: ssl, action_parameters: {from_value: {target_url: {value: /a}, status_code: 200}}}"), 7, []string{"301, 302, 303, 307, 308"}},
+		"rewrite type":          {rule("url_rewrites", "{expression: ssl, action_parameters: {uri: {path: {expression: ssl}}}}"), 7, []string{"gives a boolean", "a string"}},
+		"rewrite nothing":       {rule("url_rewrites", "{expression: ssl}"), 7, []string{"changes nothing"}},
+		"skip product":          {rule("custom", "{expression: ssl, action: skip, action_parameters: {products: [waf]}}"), 7, []string{"uaBlock, hot"}},
+		"challenge of a limit":  {rule("rate_limits", "{expression: ssl, action: skip, requests_per_period: 1, period: 10}"), 7, []string{"managed_challenge"}},
+		"characteristic":        {rule("rate_limits", "{expression: ssl, requests_per_period: 1, period: 10, characteristics: [cf.unique_visitor_id]}"), 7, []string{"not a characteristic", "ip.src"}},
+		"score alone":           {rule("rate_limits", "{expression: ssl, score_per_period: 400, period: 10}"), 7, []string{"belong together"}},
+		"access target":         {rule("ip_access", "{mode: block, configuration: {target: ip, value: shop.example}}"), 7, []string{"not an address or range"}},
+		"access country":        {rule("ip_access", "{mode: block, configuration: {target: country, value: DE}}"), 7, []string{"needs a database of addresses"}},
+		"access mode":           {rule("ip_access", "{mode: skip, configuration: {target: ip, value: 192.0.2.1}}"), 7, []string{"whitelist"}},
+		"error content":         {rule("custom_errors", "{expression: 'http.response.code eq 502'}"), 7, []string{"has no content"}},
+		"error page token":      {head + "  error_pages: {500_errors: page.html}\n", 5, []string{"lacks the token", "::CLOUDFLARE_ERROR_500S_BOX::"}},
+		"list item":             {"lists: [{name: a, kind: ip, items: [192.0.2.1/24]}]\n" + head[:len("listen: {http: ['127.0.0.1:0']}\n")], 1, []string{"did you mean 192.0.2.0/24"}},
+		"list name":             {"lists: [{name: My List, kind: ip, items: [192.0.2.1]}]\n" + head[:len("listen: {http: ['127.0.0.1:0']}\n")], 1, []string{"not a list's name"}},
+		"sample":                {"access_log: {sample: 2}\n" + head[:len("listen: {http: ['127.0.0.1:0']}\n")], 1, []string{"0 to 1"}},
+	} {
+		_, err := Loader().Parse(filepath.Join(dir, "edge.yaml"), []byte(tc.in))
+		var problems config.Problems
+		if !errors.As(err, &problems) || len(problems) == 0 {
+			t.Errorf("%s: error %v, want problems", name, err)
+			continue
+		}
+		if problems[0].Line != tc.line {
+			t.Errorf("%s: line %d, want %d: %v", name, problems[0].Line, tc.line, err)
+		}
+		for _, want := range tc.want {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v\n\tlacks %q", name, err, want)
+			}
+		}
+	}
+}
+
+// Lists and places are there for rules that stand before them in the file.
+func TestListsAfterZones(t *testing.T) {
+	const in = "listen: {http: ['127.0.0.1:0']}\nzones: [{name: shop.example, rules: {custom: [{expression: 'ip.src in $office', action: block}]}}]\nlists: [{name: office, kind: ip, items: [192.0.2.0/24]}]\n"
+	cfg, err := Loader().Parse("edge.yaml", []byte(in))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(cfg, Options{}); err != nil {
+		t.Fatal(err)
+	}
+}
