@@ -20,6 +20,7 @@ type Config struct {
 	DNS      DNS
 	Store    string // PostgreSQL DSN of the store; empty = SQLite in Data
 	Timers   Timers
+	Limits   Limits
 	Trust    Trust
 	Tokens   []Token
 	APITLS   *tls.Certificate // nil = the API speaks plain HTTP

@@ -10,7 +10,7 @@ import (
 )
 
 // topLevelKeys lists the keys of the file, for messages about an empty one.
-var topLevelKeys = []string{"listen", "colo", "egress", "resolver", "data", "store", "dns", "timers", "trust", "cache", "api_tokens", "api_tls", "lists", "geo", "access_log", "security_events", "error_pages", "custom_errors", "zones"}
+var topLevelKeys = []string{"listen", "colo", "egress", "resolver", "data", "store", "dns", "timers", "limits", "trust", "cache", "api_tokens", "api_tls", "lists", "geo", "access_log", "security_events", "error_pages", "custom_errors", "zones"}
 
 func (r *reader) config(v value) *Config {
 	c := &Config{File: r.file, Colo: "LAB", Timers: DefaultTimers(), DNS: DNS{RateLimit: defaultRateLimit}}
@@ -24,6 +24,7 @@ func (r *reader) config(v value) *Config {
 		key{"dns", func(v value) { c.DNS = v.dns() }},
 		key{"store", func(v value) { c.Store = v.storeDSN() }},
 		key{"timers", func(v value) { v.timers(&c.Timers) }},
+		key{"limits", func(v value) { c.Limits = v.limits() }},
 		key{"trust", func(v value) { c.Trust = v.trust() }},
 		key{"cache", func(v value) { c.Cache = v.cache() }},
 		key{"api_tokens", func(v value) { c.Tokens = v.tokens() }},

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"context"
 	"errors"
 	"strconv"
 	"strings"
@@ -68,9 +69,16 @@ func (v *visit) accept() string {
 // refuse answers a request that goes nowhere by its own fault.
 func (v *visit) refuse(number int) { v.page(number, 0) }
 
+// statusLeft is recorded when the visitor left before its answer; nobody is sent it (nginx's number).
+const statusLeft = 499
+
 // fail answers a fault with its documented code.
 func (v *visit) fail(f *originward.Fault) {
 	v.fault = f
+	if errors.Is(f.Err, context.Canceled) && v.ctx.Err() != nil {
+		v.cut, v.status = true, statusLeft
+		return
+	}
 	if v.covered(f) {
 		return
 	}

@@ -56,6 +56,7 @@ type Edge struct {
 	mu        sync.Mutex
 	listeners map[listenKey]*listener // guarded by mu
 	visitors  map[*visitor]struct{}   // guarded by mu
+	crowd     crowd                   // guarded by mu
 }
 
 // New makes an edge; it does not listen yet.
@@ -105,6 +106,7 @@ func (e *Edge) Start() error {
 		return err
 	}
 	e.work.Go(e.flushLog)
+	e.work.Go(e.watchVisitors)
 	for _, w := range cfg.Warnings {
 		e.log.Warn("configuration", "problem", w.Error())
 	}

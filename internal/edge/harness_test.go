@@ -201,7 +201,8 @@ func (w *world) raw(request string) string {
 	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
 	go func() {
 		// The edge may answer and close before it has taken everything.
-		if _, err := io.WriteString(c, request); err == nil {
+		// The edge ends the connection itself when it is asked to.
+		if _, err := io.WriteString(c, request); err == nil && !strings.Contains(request, "\r\nConnection: close\r\n") {
 			_ = c.(*net.TCPConn).CloseWrite()
 		}
 	}()

@@ -64,7 +64,7 @@ func (e *Edge) relisten(cfg *config.Config) error {
 	e.mu.Unlock()
 	want := map[listenKey]*listener{}
 	var opened []*listener
-	lc := net.ListenConfig{KeepAliveConfig: visitorKeepAlive, Control: visitorControl(cfg.Timers.Client)}
+	lc := listenConfig(cfg.Timers.Client)
 	set := handover.Process()
 	for _, k := range keysOf(cfg.Listen) {
 		if l := have[k]; l != nil {
@@ -174,7 +174,7 @@ func (e *Edge) accept(l *listener) {
 			_ = conn.Close() // a TCP listener gives TCP connections only
 			continue
 		}
-		if l.inherited {
+		if l.inherited { // from a program that may not have set it on the listener
 			_ = tcp.SetKeepAliveConfig(visitorKeepAlive) // a connection that is gone already says so when read
 		}
 		c, err := newVisitor(e, tcp, l.key.https)
@@ -187,9 +187,17 @@ func (e *Edge) accept(l *listener) {
 }
 
 func (e *Edge) admit(c *visitor) bool {
+	limits := e.state.Load().limits
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.draining.Load() {
+		return false
+	}
+	if !e.crowd.enter(c.info.addr, len(e.visitors), limits) {
+		if e.crowd.tell(time.Now()) {
+			e.log.Warn("visitors' connections refused", "limit", limits.Connections, "limit_per_address", limits.PerAddress,
+				"latest", c.info.text, "refused", e.crowd.refused)
+		}
 		return false
 	}
 	e.visitors[c] = struct{}{}
@@ -200,4 +208,5 @@ func (e *Edge) dismiss(c *visitor) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.visitors, c)
+	e.crowd.leave(c.info.addr)
 }

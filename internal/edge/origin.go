@@ -32,6 +32,9 @@ func (v *visit) fromOrigin() {
 		return
 	}
 	v.prepare()
+	if v.presence != nil && (!v.upload.any || v.upload.all) { // nothing more is read from the visitor
+		v.presence.asked.Store(v.began.UnixNano())
+	}
 	turn := v.edge.turn.Add(1)
 	tried := v.site.turn(len(addrs))
 	c, h, f := v.attempt(ctx, addrs[tried], altHost, turn)

@@ -91,6 +91,7 @@ type respond1 struct {
 
 // begin marks the beginning of the final response: no interim one may follow.
 func (r *respond1) begin() {
+	r.c.presence.asked.Store(0)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.began = true

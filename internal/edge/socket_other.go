@@ -3,12 +3,15 @@
 package edge
 
 import (
-	"syscall"
+	"math"
+	"net"
 	"time"
 )
 
-// visitorControl leaves connections as they are: the limit for visitors that take
-// nothing is Linux's TCP_USER_TIMEOUT.
-func visitorControl(time.Duration) func(network, address string, c syscall.RawConn) error {
-	return nil
+// listenConfig: the limit for visitors that take nothing is Linux's TCP_USER_TIMEOUT.
+func listenConfig(time.Duration) net.ListenConfig {
+	return net.ListenConfig{KeepAliveConfig: visitorKeepAlive}
 }
+
+// openFiles is not known to be limited.
+func openFiles() int { return math.MaxInt32 }

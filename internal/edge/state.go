@@ -29,6 +29,7 @@ type state struct {
 	// fresh tells that TLS policies of the state before are not used any more.
 	fresh    bool
 	tls      visitorTLS
+	limits   config.Limits // with the default of Connections
 	compiler *compiler
 	surroundings
 }
@@ -36,7 +37,7 @@ type state struct {
 // newState builds a state. old, which may be nil, lends what has not changed:
 // pools of connections, the resolver's memory, the local CA.
 func newState(cfg *config.Config, old *state, now func() time.Time) (*state, error) {
-	st := &state{cfg: cfg, routes: newRoutes(), clients: map[time.Duration]*exchange.Client{}, compiler: newCompiler(cfg)}
+	st := &state{cfg: cfg, routes: newRoutes(), clients: map[time.Duration]*exchange.Client{}, compiler: newCompiler(cfg), limits: limitsOf(cfg)}
 	for _, a := range cfg.Egress {
 		if a.Is4() {
 			st.egress4 = append(st.egress4, a)
@@ -74,6 +75,16 @@ func newState(cfg *config.Config, old *state, now func() time.Time) (*state, err
 		st.routes.add(z)
 	}
 	return st, st.newVisitorTLS()
+}
+
+// limitsOf are the configured limits. By default visitors may have nine tenths of the
+// open files: most connections idle, and need none towards an origin.
+func limitsOf(cfg *config.Config) config.Limits {
+	l := cfg.Limits
+	if l.Connections == 0 {
+		l.Connections = max(64, openFiles()/10*9)
+	}
+	return l
 }
 
 func (st *state) newZone(zc config.Zone, old *state) (*zone, error) {

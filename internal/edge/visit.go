@@ -59,7 +59,7 @@ type visit struct {
 	st   *state
 	out  responder
 	conn *visitorInfo
-	ctx  context.Context // ends when the visitor is known to be gone; HTTP/1 never tells
+	ctx  context.Context // ends when the visitor is known to be gone
 
 	ray   ray.ID
 	rayID [20]byte // with the place, as headers show it
@@ -77,6 +77,7 @@ type visit struct {
 	upload   upload
 	content  content
 	cache    caching
+	presence *presence // of an HTTP/1 visitor; nil = its context tells by itself
 	patience *patience // with a visitor that pauses; nil = none
 	// interrupt wakes a read from the visitor, after which the connection cannot carry
 	// another request; nil = none is needed.
@@ -173,7 +174,7 @@ func (v *visit) begin(e *Edge, c *visitorInfo, out responder) {
 	v.content = content{buf: v.content.buf}
 	v.cache = caching{}
 	v.upload.reset()
-	v.patience, v.interrupt = nil, nil
+	v.patience, v.interrupt, v.presence = nil, nil, nil
 	v.st = e.state.Load()
 	v.began = time.Now()
 	v.ray = ray.New()

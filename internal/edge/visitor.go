@@ -22,17 +22,18 @@ import (
 // visitor is one visitor's connection. One goroutine owns it: it reads requests,
 // speaks to the origin and writes responses.
 type visitor struct {
-	edge   *Edge
-	tcp    *net.TCPConn
-	w      io.Writer // sock, or TLS over it
-	sock   *sock.Conn
-	tls    *tlsConn // nil over plain HTTP
-	reader *http1.Reader
-	info   visitorInfo
-	readBy time.Time
-	timers timerSet
-	idle   atomic.Bool // waits for a request: draining may close it
-	conn2  atomic.Pointer[h2.Conn]
+	edge     *Edge
+	tcp      *net.TCPConn
+	w        io.Writer // sock, or TLS over it
+	sock     *sock.Conn
+	tls      *tlsConn // nil over plain HTTP
+	reader   *http1.Reader
+	info     visitorInfo
+	readBy   time.Time
+	timers   timerSet
+	idle     atomic.Bool // waits for a request: draining may close it
+	conn2    atomic.Pointer[h2.Conn]
+	presence presence
 	// set and interrupt are setRead and interruptRead as functions, made once.
 	set       func(time.Time)
 	interrupt func()
@@ -240,6 +241,7 @@ func (c *visitor) one() bool {
 	v, r := p.visit, &p.respond
 	r.c, r.v, r.began, r.close, r.keep = c, v, false, false, false
 	v.begin(c.edge, &c.info, r)
+	v.ctx, v.presence = &c.presence, &c.presence
 	c.keepDeadline(v.began)
 	head, err := c.readHead(v.began)
 	if err != nil {
@@ -251,6 +253,7 @@ func (c *visitor) one() bool {
 	p.patience = patience{set: c.set, limit: c.timers.header}
 	v.patience, v.interrupt = &p.patience, c.interrupt
 	v.serve()
+	c.presence.asked.Store(0)
 	return c.after(v, r)
 }
 

@@ -6,6 +6,8 @@ import (
 	"os"
 	"syscall"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // Conn is a TCP connection. One goroutine may read while another writes; deadlines
@@ -129,6 +131,20 @@ func (t *transfer) write(fd uintptr) bool {
 	}
 	return true
 }
+
+// Gone tells whether the peer has ended its direction of the connection, or the
+// connection has failed, whatever still lies unread before that.
+func (c *Conn) Gone() bool {
+	gone := false
+	err := c.rd.raw.Control(func(fd uintptr) {
+		info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+		gone = err == nil && info.State != tcpEstablished
+	})
+	return gone || err != nil
+}
+
+// tcpEstablished is TCP_ESTABLISHED of Linux's tcp_states.h.
+const tcpEstablished = 1
 
 // Read reads from a non-blocking descriptor into p, which must not be empty.
 func Read(fd uintptr, p []byte) (int, syscall.Errno) {

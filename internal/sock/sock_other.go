@@ -23,3 +23,6 @@ func (c *Conn) ReadFresh(pool *Pool) (b *[]byte, n int, err error) {
 	}
 	return b, n, nil
 }
+
+// Gone is false: this system is not asked.
+func (c *Conn) Gone() bool { return false }
