@@ -72,6 +72,11 @@ func (v *View) noServerElsewhere(u unheard) Ans {
 	if s, ok := v.publicServer(); ok {
 		return No(socketText(s)+" may be the service, on another port", by...)
 	}
+	if p := v.plainSibling(u.leg); p != nil && p != u.leg && u.leg.Scheme == "https" {
+		if a := v.servedPlain(p); a.IsYes() {
+			return No(a.Says+": the TLS port alone is missing", a.By...)
+		}
+	}
 	return Yes("no web server is running on the host", by...)
 }
 

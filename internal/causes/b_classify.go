@@ -63,6 +63,9 @@ func (v *View) banRule(r *fact.FirewallRule) bool {
 	if strings.Contains(names, "f2b-") || slices.ContainsFunc(banTools, func(t string) bool { return strings.Contains(names, t) }) {
 		return true
 	}
+	if geoRule(r) {
+		return false // the same tool's lists of countries are no bans
+	}
 	return hasAny(r.Owner, "csf") && hasAny(names, "denyin", "denyout", "localinput", "chain_deny", "blockdrop", "bl_", "deny")
 }
 

@@ -201,13 +201,22 @@ func judgeProviderOutage(v *View) []Verdict {
 	return out
 }
 
-// tracedShort answers whether a trace towards the leg ends before it.
+// tracedShort answers whether a trace towards the leg ends before it, by a word
+// of a router on the way. A trace that only stays without an answer is also what
+// a filter that drops everything leaves.
 func (v *View) tracedShort(l *Leg) Ans {
 	for _, p := range v.paths {
 		if p.Fact.Target.Addr().Unmap() != l.Addr() || len(p.Fact.Hops) == 0 {
 			continue
 		}
-		return tri(p.Fact.Reached, "the trace reaches "+l.Addr().String()+": "+string(p.Fact.Reached), lookPath, p.ID).Not()
+		if p.Fact.Reached == fact.Yes {
+			return No("the trace reaches "+l.Addr().String(), p.ID)
+		}
+		for _, h := range p.Fact.Hops {
+			if p.Fact.Reached == fact.No && h.ICMP != "" && h.Addr.Unmap() != l.Addr() && !strings.Contains(h.ICMP, "prohib") {
+				return Yes(h.Addr.String()+", on the way to "+l.Addr().String()+", answers "+h.ICMP, p.ID)
+			}
+		}
 	}
 	return Unseen(lookPath)
 }

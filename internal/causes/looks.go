@@ -42,6 +42,10 @@ var (
 	lookEvents  = Look{originward.CDN, fact.QCDNEvents, "read the CDN's security events for the ray: add --cdn-token-file FILE (analytics, read)"}
 )
 
+// FirstOutside is the look from outside that comes before every other: the
+// plain exchange, of which the closer ones change one thing.
+var FirstOutside = lookDirect
+
 // HowToAdd says how a whole vantage is added to a run.
 func HowToAdd(w originward.Vantage) string {
 	switch w {

@@ -62,7 +62,7 @@ func rareCases() []broken {
 		}},
 		{name: "nothing answers, the trace ends early", want: ids("path.provider-outage"), stands: originward.Likely, needs: outsideNeeded, world: func() *bt.World {
 			w := dropped(bt.Healthy()).Without(originward.Host)
-			return w.Add(originward.Outside, fact.Path{Target: netip.AddrPortFrom(bt.Origin4, 443), Method: "tcp", Reached: fact.No, Hops: []fact.Hop{{TTL: 1, Addr: netip.MustParseAddr("198.51.100.65")}}})
+			return w.Add(originward.Outside, fact.Path{Target: netip.AddrPortFrom(bt.Origin4, 443), Method: "tcp", Reached: fact.No, Hops: []fact.Hop{{TTL: 1, Addr: netip.MustParseAddr("198.51.100.65"), ICMP: "host-unreachable"}}})
 		}},
 		{name: "loss for some edges", want: ids("path.transit-loss"), stands: originward.Likely, needs: outsideNeeded, status: originward.StatusDegraded, world: func() *bt.World {
 			w := edgeHalf(bt.Healthy(), 522, originward.ConnectionTimeout)

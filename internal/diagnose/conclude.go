@@ -128,6 +128,9 @@ func (e *explained) cheapest(keys []string) *originward.Next {
 			continue
 		}
 		for i, l := range v.Missing() {
+			if l.Vantage == originward.Outside && !e.view.Has(originward.Outside) && l.Question != fact.QDNS {
+				l = causes.FirstOutside // a closer look at what nobody looked at begins with the plain one
+			}
 			weight := 2
 			if i == 0 {
 				weight = 3
@@ -175,6 +178,9 @@ func price(v originward.Vantage) int {
 
 // anyMissing names a vantage that was not looked at, the most telling first.
 func (e *explained) anyMissing() *originward.Next {
+	if !e.view.Has(originward.Outside) && slices.ContainsFunc(e.view.AllBads(), func(b causes.Bad) bool { return b.Code >= 520 && b.Code <= 526 }) {
+		return causes.FirstOutside.Next() // what fails between edge and origin, anyone can try for himself
+	}
 	for _, v := range []originward.Vantage{originward.Host, originward.Edge, originward.Outside, originward.CDN} {
 		if !e.view.Has(v) {
 			return &originward.Next{Observe: v, How: causes.HowToAdd(v)}

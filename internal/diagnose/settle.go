@@ -71,7 +71,7 @@ func (e *explained) eitherWay() {
 			continue
 		}
 		for _, o := range e.view.Legs {
-			if o != l && o.Origin == l.Origin && o.Used != fact.No && sharesFailure(l, o) && !e.provedOn(v.Cause, o) {
+			if o != l && o.Origin == l.Origin && o.Used != fact.No && sharesFailure(l, o) && !e.namedOn(v.Cause, o) {
 				lower = append(lower, i)
 				break
 			}
@@ -102,9 +102,10 @@ func sharesFailure(a, b *causes.Leg) bool {
 	})
 }
 
-func (e *explained) provedOn(id originward.CauseID, l *causes.Leg) bool {
+// namedOn reports whether a cause stands proved or likely on a leg.
+func (e *explained) namedOn(id originward.CauseID, l *causes.Leg) bool {
 	return slices.ContainsFunc(e.verdicts, func(v causes.Verdict) bool {
-		return v.Cause == id && v.Standing == originward.Proved && v.Subject.Addr == l.Addr() && v.Subject.Port == l.Port
+		return v.Cause == id && v.Standing.Named() && v.Subject.Addr == l.Addr() && v.Subject.Port == l.Port
 	})
 }
 
