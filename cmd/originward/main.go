@@ -72,6 +72,7 @@ func commands(s streams) []*cobra.Command {
 		newReportCmd(s),
 		newPreflightCmd(s),
 		newServeCmd(s),
+		newZonesCmd(s),
 		newRangesCmd(s),
 		newCausesCmd(s),
 		newLabCmd(s),

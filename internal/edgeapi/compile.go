@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/originward/originward"
@@ -138,6 +139,9 @@ func checkZone(t *store.Tx, id string, pointer func(key string) string) error {
 	if err != nil {
 		return err
 	}
+	if on(z.Settings["tls_client_auth"]) && !hasKind(objects, kindPullCert) {
+		return invalid(codeSetting, "/value", "tls_client_auth needs a client certificate: upload one to origin_tls_client_auth first")
+	}
 	if _, err = compileParts(z, objects); err == nil {
 		return nil
 	}
@@ -157,6 +161,10 @@ func checkZone(t *store.Tx, id string, pointer func(key string) string) error {
 		f.list = append(f.list, message{Code: codeField, Message: text, Source: &source{pointer(strings.TrimPrefix(p.Key, "zones[0]."))}})
 	}
 	return f
+}
+
+func hasKind(objects []store.Object, kind string) bool {
+	return slices.ContainsFunc(objects, func(o store.Object) bool { return o.Kind == kind })
 }
 
 var indexForm = regexp.MustCompile(`\[(\d+)\]`)

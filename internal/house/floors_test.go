@@ -38,6 +38,7 @@ const floors = `
 4 internal/causes            the catalogue
 4 internal/compare          a direct exchange beside the edge's answer
 5 internal/edgeapi           the edge's control API
+5 internal/zonesync          zones as a document, and back
 5 internal/diagnose          what to observe, and explaining it
 5 internal/incident          reports of published incidents
 6 internal/report            the forms a diagnosis is told in
