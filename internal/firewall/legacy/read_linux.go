@@ -63,6 +63,9 @@ func existing(proc string, fam ruleset.Family) ([]string, error) {
 		b, err = os.ReadFile(filepath.Join(proc, file))
 	}
 	if errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(filepath.Join(proc, "self")); err != nil {
+			return nil, fmt.Errorf("legacy iptables tables: no process file system at %s", proc)
+		}
 		return nil, nil // the old xtables are not in this kernel
 	}
 	if err != nil {

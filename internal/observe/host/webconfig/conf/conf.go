@@ -136,4 +136,7 @@ func (l *Loader) Finish(c *fact.WebConfig) {
 	c.Parsed = l.Parsed()
 	c.Errors = l.Errors
 	c.Unread = l.Unread
+	if c.Parsed == fact.Unknown {
+		c.Timeouts, c.Settings = nil, nil // the server's own values hold where nothing is written; here nobody looked
+	}
 }
