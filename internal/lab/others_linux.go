@@ -143,3 +143,8 @@ func holdAsEdge(path string) step {
 		})
 	}
 }
+
+// untilStatus asks the origin on itself until it answers with a status.
+func untilStatus(status string) string {
+	return "for i in $(seq 100); do [ \"$(curl -so /dev/null -m 2 -w '%{http_code}' -H 'Host: " + Site + "' http://127.0.0.1/)\" = " + status + " ] && exit 0; sleep 0.1; done; exit 1"
+}

@@ -122,9 +122,10 @@ func backendWorlds() []*World {
 			w.Cure = sh("kill -CONT $(pgrep -x nginx)")
 		}),
 		down("backend-crashed-fpm", "a PHP worker dies of a segmentation fault at every request", func(w *World) {
-			w.Causes, w.Needs = ids("backend.crashed"), append(w.Needs, "php-fpm8.2")
+			w.Causes, w.Needs = ids("backend.crashed"), append(w.Needs, "php-fpm8.2", "curl")
 			w.Setup = steps(fpm(2, helloPHP), nginx(phpSite, 443))
-			w.Break = write("/var/www/shop/index.php", "<?php posix_kill(posix_getpid(), 11); sleep(1);")
+			// The opcode cache serves the page of before for two seconds more.
+			w.Break = steps(write("/var/www/shop/index.php", "<?php posix_kill(posix_getpid(), 11); sleep(1);"), sh(untilStatus("502")))
 			w.Cure = write("/var/www/shop/index.php", helloPHP)
 		}),
 	}
