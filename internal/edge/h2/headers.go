@@ -51,6 +51,8 @@ func (c *Conn) openBlock(id uint32) error {
 	b := &c.block
 	s := c.streams[id]
 	switch {
+	case s != nil && s.inEnd && s.ended:
+		return &ConnError{StreamClosed, "HEADERS on a closed stream"}
 	case s != nil && s.inEnd:
 		s.refuseLocked(StreamClosed)
 	case s != nil:
