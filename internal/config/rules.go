@@ -12,6 +12,7 @@ func (v value) rules() Rules {
 	v.object(
 		key{"redirects", each(&out.Redirects, value.redirectRule)},
 		key{"url_rewrites", each(&out.URLRewrites, value.rewriteRule)},
+		key{"config", each(&out.Config, value.configRule)},
 		key{"origin", each(&out.Origin, value.originRule)},
 		key{"ip_access", each(&out.Access, value.accessRule)},
 		key{"custom", each(&out.Custom, value.rule)},
@@ -19,6 +20,7 @@ func (v value) rules() Rules {
 		key{"hotlink_protection", func(v value) { out.Hotlink, _ = v.flag() }},
 		key{"rate_limits", each(&out.RateLimits, value.rateLimit)},
 		key{"request_headers", each(&out.RequestHeaders, value.requestHeaderRule)},
+		key{"cache", each(&out.Cache, value.cacheRule)},
 		key{"custom_errors", each(&out.Errors, value.errorRule)},
 		key{"response_headers", each(&out.ResponseHeaders, value.responseHeaderRule)},
 	)

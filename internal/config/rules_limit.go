@@ -33,7 +33,7 @@ func (v value) rateLimit() (RateLimit, bool) {
 		{"score_response_header_name", func(v value) { l.Score = v.fieldName() }},
 		{"period", func(v value) { l.Period = v.seconds(periods) }},
 		{"mitigation_timeout", func(v value) { l.Mitigation = v.seconds(mitigations) }},
-		{"requests_to_origin", func(v value) { v.flag() }}, // without a cache all requests go there
+		{"requests_to_origin", func(v value) { l.ToOrigin, _ = v.flag() }},
 		{"counting_expression", func(v value) {
 			if v.n.Value != "" { // empty means the rule's own
 				l.Counting = v.expression(Use{Response: true})

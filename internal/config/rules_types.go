@@ -1,11 +1,16 @@
 package config
 
-import "time"
+import (
+	"time"
+
+	"github.com/originward/originward"
+)
 
 // Rules are a zone's rules as written, by the phase in which they run.
 type Rules struct {
 	Redirects       []RedirectRule
 	URLRewrites     []RewriteRule
+	Config          []ConfigRule
 	Origin          []OriginRule
 	Access          []AccessRule
 	Custom          []Rule
@@ -13,6 +18,7 @@ type Rules struct {
 	Hotlink         bool
 	RateLimits      []RateLimit
 	RequestHeaders  []HeaderRule
+	Cache           []CacheRule
 	Errors          []ErrorRule
 	ResponseHeaders []HeaderRule
 }
@@ -63,6 +69,21 @@ type OriginRule struct {
 	Port       uint16
 }
 
+// ConfigRule changes settings of the zone for matching requests.
+type ConfigRule struct {
+	Rule
+	SSL     originward.SSLMode // empty = as it is
+	Hotlink *bool
+}
+
+// CacheRule changes what is kept; nil = as it is.
+type CacheRule struct {
+	Rule
+	Keep, IgnoreQuery   *bool
+	EdgeTTL, BrowserTTL *time.Duration
+	OnlyAsked           bool // keep only what the origin gives a lifetime
+}
+
 // AccessRule is an IP access rule.
 type AccessRule struct {
 	Line   int
@@ -91,6 +112,7 @@ type RateLimit struct {
 	Mitigation      time.Duration // 0 = throttle
 	Characteristics []string
 	Counting        string // expression; empty = the rule's own
+	ToOrigin        bool   // only what the cache does not answer is counted
 	Score           string // field of the response with its cost; empty = requests are counted
 }
 

@@ -85,7 +85,7 @@ func (c *caching) lines(b []byte) []byte {
 // fromCache answers from the cache where it can, and prepares a fetch for it
 // where the response may be kept.
 func (v *visit) fromCache() bool {
-	set := v.zone.cache
+	set := v.cacheSettings()
 	switch {
 	case set == nil, v.upgrade != nil, v.expect, v.body.Framing().Kind != http1.NoBody:
 		return false

@@ -19,11 +19,11 @@ func (v *visit) answered(status int, head *http1.Head, number int) {
 		return
 	}
 	set := &v.zone.rules
-	if len(set.ResponseHeaders) == 0 && len(set.Errors) == 0 && !set.CountsResponses() {
+	if len(set.ResponseHeaders) == 0 && len(set.Errors) == 0 && v.ruling.caching.BrowserTTL == nil && !set.CountsResponses() {
 		return
 	}
 	v.describe()
-	v.response = rules.Reply{Status: status, Error: number}
+	v.response = rules.Reply{Status: status, Error: number, Kept: v.cache.status == "HIT" || v.cache.status == "UPDATING"}
 	if head != nil {
 		v.response.Headers = fields{head}
 	}
@@ -33,6 +33,10 @@ func (v *visit) answered(status int, head *http1.Head, number int) {
 		set.Count(&v.rule, v.edge.limiter, v.began)
 	}
 	v.toVisitor.Reset()
+	if ttl := v.ruling.caching.BrowserTTL; ttl != nil && number == 0 {
+		v.toVisitor.Set("Cache-Control", "max-age="+strconv.Itoa(int(ttl.Seconds())))
+		v.toVisitor.Remove("Expires")
+	}
 	set.EditResponse(&v.rule, &v.toVisitor)
 }
 

@@ -17,7 +17,7 @@ var (
 
 // fromOrigin asks the origin and passes its response on, or answers its fault.
 func (v *visit) fromOrigin() {
-	plan, ok := exchange.PlanFor(v.zone.SSL, v.conn.scheme(), v.conn.local.Port(), v.siteName(),
+	plan, ok := exchange.PlanFor(v.sslMode(), v.conn.scheme(), v.conn.local.Port(), v.siteName(),
 		exchange.Overrides{Port: v.routing.Port, Host: v.routing.HostHeader, SNI: v.routing.SNI})
 	if !ok {
 		v.fail(&originward.Fault{Phase: originward.PhaseRequest, Type: originward.ProxyConfigurationError, Err: errors.New("the zone has no SSL mode")})

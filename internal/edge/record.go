@@ -126,7 +126,7 @@ func newRecord(v *visit) record {
 		x.host = escape.Bytes(v.host, 253)
 	}
 	if v.zone != nil {
-		x.ssl = v.zone.SSL
+		x.ssl = v.sslMode()
 	}
 	if f := v.fault; f != nil {
 		x.phase, x.fault = f.Phase, f.Type

@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"github.com/originward/originward"
+	"github.com/originward/originward/internal/edge/cache"
 	"github.com/originward/originward/internal/edge/challenge"
 	"github.com/originward/originward/internal/edge/events"
 	"github.com/originward/originward/internal/edge/rules"
@@ -15,6 +16,8 @@ type ruling struct {
 	rule      rules.Request
 	response  rules.Reply
 	described bool
+	settings  rules.Settings
+	caching   rules.Caching
 	rewritten []byte      // target towards the origin; nil = as it came
 	hits      []rules.Hit // that did not answer
 	toOrigin  rules.HeaderEdit
@@ -25,7 +28,7 @@ type ruling struct {
 
 func (r *ruling) reset() {
 	r.rule.Reset()
-	r.response = rules.Reply{}
+	r.response, r.settings, r.caching = rules.Reply{}, rules.Settings{}, rules.Caching{}
 	r.described, r.rewritten, r.hits, r.counted, r.passed = false, nil, r.hits[:0], false, 0
 	r.toOrigin.Reset()
 	r.toVisitor.Reset()
@@ -61,15 +64,17 @@ func (v *visit) ruled() bool {
 			return true
 		}
 	}
+	v.settings = set.Configured(&v.rule)
 	v.routing = set.Route(&v.rule)
-	run := rules.Run{Limits: v.edge.limiter, Now: v.began, Note: v.bound.note, Solved: v.bound.solved}
+	run := rules.Run{Limits: v.edge.limiter, Now: v.began, Note: v.bound.note, Solved: v.bound.solved, Settings: v.settings}
 	d := set.Evaluate(&v.rule, &run)
 	if d.Stops() {
 		v.ruleID = d.ID
 		v.fault = &originward.Fault{Phase: originward.PhaseRules, Type: originward.HTTPRequestDenied}
 		v.stop(d)
-	} else if len(set.RequestHeaders) > 0 {
+	} else {
 		set.EditRequest(&v.rule, &v.toOrigin)
+		v.ruling.caching = set.Cached(&v.rule)
 	}
 	if d.Stops() || len(v.hits) > 0 {
 		v.tell(d)
@@ -192,4 +197,39 @@ func (v *visit) shownTarget() []byte {
 	}
 	path, _, _ := bytes.Cut(v.target, []byte("?"))
 	return path
+}
+
+// sslMode is the mode in which the origin is asked.
+func (v *visit) sslMode() originward.SSLMode {
+	if v.settings.SSL != "" {
+		return v.settings.SSL
+	}
+	return v.zone.SSL
+}
+
+// cacheSettings are the zone's with what cache rules changed; nil = nothing is kept.
+func (v *visit) cacheSettings() *cache.Settings {
+	c := &v.ruling.caching
+	set := v.zone.cache
+	if c.Zero() {
+		return set
+	}
+	var s cache.Settings
+	if set != nil {
+		s = *set
+	}
+	if c.Keep != nil {
+		if !*c.Keep {
+			return nil
+		}
+		s.Level = cache.Everything
+	}
+	if s.Level == cache.Off {
+		return nil
+	}
+	if c.IgnoreQuery != nil {
+		s.IgnoreQuery = *c.IgnoreQuery
+	}
+	s.ForcedTTL, s.OnlyAsked = c.EdgeTTL, c.OnlyAsked
+	return &s
 }

@@ -92,6 +92,8 @@ func (c *compiler) set(z config.Zone) (rules.Set, error) {
 	set := rules.Set{
 		Redirects:       convert(c, z.Rules.Redirects, "http_request_dynamic_redirect", (*compiler).redirect),
 		Rewrites:        convert(c, z.Rules.URLRewrites, "http_request_transform", (*compiler).rewrite),
+		Config:          convert(c, z.Rules.Config, "http_config_settings", (*compiler).config),
+		Cache:           convert(c, z.Rules.Cache, "http_request_cache_settings", (*compiler).cache),
 		Origin:          convert(c, z.Rules.Origin, "http_request_origin", (*compiler).origin),
 		Custom:          convert(c, z.Rules.Custom, "http_request_firewall_custom", (*compiler).custom),
 		RateLimits:      convert(c, z.Rules.RateLimits, "http_ratelimit", (*compiler).rateLimit),
@@ -110,7 +112,7 @@ func (c *compiler) set(z config.Zone) (rules.Set, error) {
 
 // written is a rule as written, of any phase.
 type written interface {
-	config.Rule | config.RedirectRule | config.RewriteRule | config.OriginRule | config.RateLimit | config.HeaderRule | config.ErrorRule
+	config.Rule | config.ConfigRule | config.CacheRule | config.RedirectRule | config.RewriteRule | config.OriginRule | config.RateLimit | config.HeaderRule | config.ErrorRule
 }
 
 func convert[W written, R any](c *compiler, list []W, phase string, one func(*compiler, string, W) R) []R {
@@ -220,4 +222,14 @@ func (c *compiler) headerRule(phase string, r config.HeaderRule, response bool) 
 
 func (c *compiler) serveError(phase string, r config.ErrorRule) rules.ErrorRule {
 	return rules.ErrorRule{Head: c.head(phase, r.Rule, true), Response: rules.Response{Status: r.Status, ContentType: r.ContentType, Body: r.Content}}
+}
+
+func (c *compiler) config(phase string, r config.ConfigRule) rules.ConfigRule {
+	return rules.ConfigRule{Head: c.head(phase, r.Rule, false), Settings: rules.Settings{SSL: r.SSL, Hotlink: r.Hotlink}}
+}
+
+func (c *compiler) cache(phase string, r config.CacheRule) rules.CacheRule {
+	return rules.CacheRule{Head: c.head(phase, r.Rule, false), Caching: rules.Caching{
+		Keep: r.Keep, IgnoreQuery: r.IgnoreQuery, EdgeTTL: r.EdgeTTL, BrowserTTL: r.BrowserTTL, OnlyAsked: r.OnlyAsked,
+	}}
 }

@@ -13,7 +13,7 @@ import (
 func (c *compiler) rateLimit(phase string, l config.RateLimit) rules.RateLimit {
 	out := rules.RateLimit{
 		Head: c.head(phase, l.Rule, false), Requests: l.Requests, Period: l.Period, Mitigation: l.Mitigation,
-		Response: ownResponse(l.Response), Score: l.Score, Afterwards: l.Score != "",
+		Response: ownResponse(l.Response), Score: l.Score, ToOrigin: l.ToOrigin, Afterwards: l.Score != "" || l.ToOrigin,
 	}
 	for _, s := range l.Characteristics {
 		switch s {
@@ -67,7 +67,5 @@ func (c *compiler) products(r config.Rules, set *rules.Set) {
 			Action: rules.Action(a.Action), Enabled: !a.Paused,
 		})
 	}
-	if r.Hotlink {
-		set.Hotlink = &rules.Hotlink{Zone: c.zone}
-	}
+	set.Hotlink = r.Hotlink
 }

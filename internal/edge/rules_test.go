@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -426,5 +427,115 @@ security_events: {file: '%s', client_address: none, query: off, memory: 2}
 	waitFor(t, "an event in the file opened again", func() bool { return strings.Contains(lines(event)[0], "{") })
 	if len(lines(event)) != 1 || len(lines(event+".old")) != 3 {
 		t.Error("the file was not opened again")
+	}
+}
+
+// Cache rules, over HTTP/1.1 and what the origin says.
+func TestCacheRules(t *testing.T) {
+	w, asked := ruledEdge(t, "", `  cache: {level: standard}
+  rules:
+    rate_limits: [{expression: 'http.request.uri.path eq "/counted"', requests_per_period: 2, period: 60, requests_to_origin: true}]
+    cache:
+    - {expression: 'http.request.uri.path in {"/page" "/counted"}', action: set_cache_settings, action_parameters: {cache: true, edge_ttl: {mode: override_origin, default: 600}, browser_ttl: {mode: override_origin, default: 30}}}
+    - {expression: 'http.request.uri.path eq "/noquery"', action_parameters: {cache: true, cache_key: {custom_key: {query_string: {exclude: {all: true}}}}}}
+    - {expression: 'http.request.uri.path eq "/a.css"', action_parameters: {cache: false}}
+    - {expression: 'http.request.uri.path eq "/b.css"', action_parameters: {edge_ttl: {mode: bypass_by_default}}}
+`)
+	for i, tc := range []struct{ url, status, control string }{
+		{"/page", "MISS", "max-age=30"}, {"/page", "HIT", "max-age=30"}, {"/page?a", "MISS", "max-age=30"},
+		{"/noquery?a", "MISS", ""}, {"/noquery?b", "HIT", ""},
+		{"/a.css", "DYNAMIC", ""}, {"/a.css", "DYNAMIC", ""},
+		{"/b.css", "BYPASS", ""}, {"/b.css", "BYPASS", ""},
+		{"/c.css", "MISS", ""}, {"/c.css", "HIT", ""},
+		{"/other", "DYNAMIC", ""},
+	} {
+		r := w.get("http://shop.example" + tc.url)
+		if got := r.Header.Get("CF-Cache-Status"); got != tc.status || r.Header.Get("Cache-Control") != tc.control || r.StatusCode != 200 {
+			t.Errorf("request %d, %s: %s %s %q; want %s %q", i, tc.url, r.Status, got, r.Header.Get("Cache-Control"), tc.status, tc.control)
+		}
+	}
+	// Only what goes to the origin counts.
+	n := asked.Load()
+	for range 6 {
+		if r := w.get("http://shop.example/counted"); r.StatusCode != 200 {
+			t.Fatalf("an answer from the cache is counted: %s", r.Status)
+		}
+	}
+	if asked.Load() != n+1 {
+		t.Errorf("the origin was asked %d times", asked.Load()-n)
+	}
+	w.get("http://shop.example/counted?1")
+	w.get("http://shop.example/counted?2")
+	if r := w.get("http://shop.example/counted"); r.StatusCode != 429 {
+		t.Errorf("requests to the origin are not counted: %s", r.Status)
+	}
+}
+
+// Config rules change how the origin is asked, and hotlink protection, for some requests.
+func TestConfigRules(t *testing.T) {
+	e, o, _ := hosts()
+	tell := func(name string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, name) }
+	}
+	sp := tlsOrigin(t, o, "wrong.example", tell("tls"))
+	w := start(t, fmt.Sprintf(`listen: {https: ['%s:%d']}
+zones:
+- name: shop.example
+  ssl: strict
+  records: [{type: A, name: shop.example, content: %s, proxied: true}]
+  rules:
+    hotlink_protection: on
+    config:
+    - {expression: 'http.request.uri.path contains "/loose"', action: set_config, action_parameters: {ssl: full}}
+    - {expression: 'http.request.uri.path contains "/open"', action_parameters: {ssl: full, hotlink_protection: off}}
+`, e, sp.Port(), o))
+	for url, want := range map[string]int{"/": 526, "/loose": 200, "/loose/a.png": 403, "/open/a.png": 200} {
+		r := w.get("https://shop.example"+url, "Referer", "https://elsewhere.example/")
+		if r.StatusCode != want {
+			t.Errorf("%s: %s, want %d", url, r.Status, want)
+		}
+	}
+	if l := w.record(Filter{Host: "shop.example"}); !slices.ContainsFunc(l, func(x factExchange) bool { return x.SSL == "full" }) {
+		t.Errorf("the record lacks the mode in which the origin was asked: %+v", l)
+	}
+}
+
+// The same rules over HTTP/2.
+func TestRulesOverHTTP2(t *testing.T) {
+	e, o, _ := hosts()
+	sp := tlsOrigin(t, o, "shop.example", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Secret", "internal")
+		if r.URL.Path == "/v2/fails" {
+			w.WriteHeader(503)
+		}
+		fmt.Fprintf(w, "%s %s", r.RequestURI, r.Header.Get("X-Set"))
+	})
+	w := start(t, fmt.Sprintf(`listen: {https: ['%s:%d']}
+zones:
+- name: shop.example
+  ssl: full
+  records: [{type: A, name: shop.example, content: %s, proxied: true}]
+  rules:
+    url_rewrites: [{expression: 'starts_with(http.request.uri.path, "/v1/")', action_parameters: {uri: {path: {expression: 'regex_replace(http.request.uri.path, "^/v1/", "/v2/")'}}}}]
+    custom:
+    - {expression: 'http.request.version eq "HTTP/2" and http.request.uri.path eq "/no"', action: block}
+    - {expression: 'http.request.uri.path eq "/prove"', action: js_challenge}
+    request_headers: [{expression: 'true', action_parameters: {headers: {X-Set: {operation: set, value: fixed}}}}]
+    custom_errors: [{expression: 'http.response.code eq 503', action_parameters: {content: sorry, content_type: text/plain}}]
+    response_headers: [{expression: 'true', action_parameters: {headers: {X-Secret: {operation: remove}, X-Add: {operation: set, value: yes}}}}]
+`, e, sp.Port(), o))
+	c := w.client(true)
+	for path, want := range map[string]string{"/v1/a?b": "200 /v2/a?b fixed", "/v1/fails": "503 sorry", "/no": "403 ", "/prove": "403 "} {
+		req, err := http.NewRequest("GET", "https://shop.example"+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := w.do(c, req)
+		if got := fmt.Sprintf("%d %s", r.StatusCode, r.body); r.ProtoMajor != 2 || !strings.HasPrefix(got, want) {
+			t.Errorf("%s: HTTP/%d %.80s, want %s", path, r.ProtoMajor, got, want)
+		}
+		if r.Header.Get("X-Secret") != "" || strings.HasPrefix(want, "200") && r.Header.Get("X-Add") != "yes" {
+			t.Errorf("%s: header %v", path, r.Header)
+		}
 	}
 }

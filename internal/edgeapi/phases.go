@@ -25,10 +25,12 @@ type phase struct {
 var phases = []phase{
 	{"http_request_dynamic_redirect", "redirects"},
 	{"http_request_transform", "url_rewrites"},
+	{"http_config_settings", "config"},
 	{"http_request_origin", "origin"},
 	{"http_request_firewall_custom", "custom"},
 	{"http_ratelimit", "rate_limits"},
 	{"http_request_late_transform", "request_headers"},
+	{"http_request_cache_settings", "cache"},
 	{"http_custom_errors", "custom_errors"},
 	{"http_response_headers_transform", "response_headers"},
 }

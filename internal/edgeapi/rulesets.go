@@ -3,6 +3,7 @@ package edgeapi
 import (
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/originward/originward/internal/config"
 	"github.com/originward/originward/internal/edge/rules"
@@ -34,6 +35,7 @@ type limitJSON struct {
 	Requests        int      `json:"requests_per_period,omitempty"`
 	Score           int      `json:"score_per_period,omitempty"`
 	Header          string   `json:"score_response_header_name,omitempty"`
+	ToOrigin        bool     `json:"requests_to_origin,omitempty"`
 	Counting        string   `json:"counting_expression,omitempty"`
 	Period          int      `json:"period"`
 	Mitigation      int      `json:"mitigation_timeout"`
@@ -46,10 +48,12 @@ var rulePhases = []struct {
 }{
 	{"http_request_dynamic_redirect", "redirect rules", redirectRules},
 	{"http_request_transform", "URL rewrites", urlRewrites},
+	{"http_config_settings", "configuration rules", configRules},
 	{"http_request_origin", "origin rules", originRules},
 	{"http_request_firewall_custom", "custom rules", customRules},
 	{"http_ratelimit", "rate limits", rateLimits},
 	{"http_request_late_transform", "request header changes", func(s rules.Set) []ruleJSON { return headerRules(s.RequestHeaders) }},
+	{"http_request_cache_settings", "cache rules", cacheRules},
 	{"http_custom_errors", "custom errors", errorRules},
 	{"http_response_headers_transform", "response header changes", func(s rules.Set) []ruleJSON { return headerRules(s.ResponseHeaders) }},
 }
@@ -128,6 +132,7 @@ func rateLimits(s rules.Set) []ruleJSON {
 		if len(r.Characteristics) == 0 {
 			x.RateLimit.Characteristics = []string{"ip.src", "cf.colo.id"}
 		}
+		x.RateLimit.ToOrigin = r.ToOrigin
 		if r.Score != "" {
 			x.RateLimit.Score, x.RateLimit.Header = r.Requests, r.Score
 		} else {
@@ -196,6 +201,50 @@ func errorRules(s rules.Set) []ruleJSON {
 		x.Parameters = map[string]any{"content": r.Response.Body, "content_type": r.Response.ContentType}
 		if r.Response.Status != 0 {
 			x.Parameters["status_code"] = r.Response.Status
+		}
+		out = append(out, x)
+	}
+	return out
+}
+
+func configRules(s rules.Set) []ruleJSON {
+	var out []ruleJSON
+	for _, r := range s.Config {
+		x := newRule(r.Head, nil)
+		x.Parameters = map[string]any{}
+		if r.SSL != "" {
+			x.Parameters["ssl"] = r.SSL
+		}
+		if r.Hotlink != nil {
+			x.Parameters["hotlink_protection"] = *r.Hotlink
+		}
+		out = append(out, x)
+	}
+	return out
+}
+
+func cacheRules(s rules.Set) []ruleJSON {
+	var out []ruleJSON
+	for _, r := range s.Cache {
+		x := newRule(r.Head, nil)
+		x.Parameters = map[string]any{}
+		if r.Keep != nil {
+			x.Parameters["cache"] = *r.Keep
+		}
+		override := func(d time.Duration) map[string]any {
+			return map[string]any{"mode": "override_origin", "default": int(d.Seconds())}
+		}
+		switch {
+		case r.EdgeTTL != nil:
+			x.Parameters["edge_ttl"] = override(*r.EdgeTTL)
+		case r.OnlyAsked:
+			x.Parameters["edge_ttl"] = map[string]any{"mode": "bypass_by_default"}
+		}
+		if r.BrowserTTL != nil {
+			x.Parameters["browser_ttl"] = override(*r.BrowserTTL)
+		}
+		if r.IgnoreQuery != nil {
+			x.Parameters["cache_key"] = map[string]any{"custom_key": map[string]any{"query_string": map[string]any{"exclude": map[string]any{"all": *r.IgnoreQuery}}}}
 		}
 		out = append(out, x)
 	}

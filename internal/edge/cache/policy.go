@@ -23,10 +23,12 @@ const (
 // Settings are a zone's.
 type Settings struct {
 	Level         Level
-	IgnoreQuery   bool          // one response for a path, whatever its query
-	AlwaysOnline  bool          // an origin that fails is covered by what is kept, however old
-	DefaultTTL    time.Duration // for responses without a lifetime; 0 = by status, as documented
-	BypassCookies []string      // a request with one of these cookies is not answered from here
+	IgnoreQuery   bool           // one response for a path, whatever its query
+	AlwaysOnline  bool           // an origin that fails is covered by what is kept, however old
+	DefaultTTL    time.Duration  // for responses without a lifetime; 0 = by status, as documented
+	ForcedTTL     *time.Duration // fresh for so long whatever the origin says, but for what is private; nil = as it says
+	OnlyAsked     bool           // keep only what the origin gives a lifetime
+	BypassCookies []string       // a request with one of these cookies is not answered from here
 }
 
 // extensions are kept at level Standard (cloudflare default-cache-behavior,
@@ -98,6 +100,8 @@ func (s *Settings) lifetime(h *http1.ResponseHead, authorized bool) (fresh time.
 		return 0, c, false // RFC 9111 section 3.5
 	}
 	switch {
+	case s.ForcedTTL != nil:
+		fresh = *s.ForcedTTL
 	case c.noCache:
 		fresh = 0
 	case c.sMaxAge >= 0:
@@ -111,7 +115,7 @@ func (s *Settings) lifetime(h *http1.ResponseHead, authorized bool) (fresh time.
 			break
 		}
 		ttl, ok := defaultTTL[h.Status]
-		if !ok {
+		if !ok || s.OnlyAsked {
 			return 0, c, false
 		}
 		if s.DefaultTTL > 0 {

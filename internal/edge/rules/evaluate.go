@@ -31,6 +31,8 @@ type Run struct {
 	Now    time.Time
 	Note   func(Hit)   // takes every rule that matched without answering; nil = nobody
 	Solved func() bool // tells whether the visitor has solved a challenge; nil = no
+	// Settings are what config rules changed.
+	Settings Settings
 }
 
 func (x *Run) note(h Hit) {
@@ -75,7 +77,11 @@ func (s *Set) Evaluate(r *Request, x *Run) Decision {
 			return d
 		}
 	}
-	if s.Hotlink != nil && !skipped.Hotlinks && s.Hotlink.stops(r) {
+	protects := s.Hotlink
+	if x.Settings.Hotlink != nil {
+		protects = *x.Settings.Hotlink
+	}
+	if protects && !skipped.Hotlinks && hotlinked(r) {
 		return Decision{Hit: Hit{Source: FromHotlink, ID: "hotlink", Description: "hotlink protection", Action: Block,
 			Expression: "an image shown by a page of another site"}}
 	}

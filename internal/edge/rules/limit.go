@@ -25,6 +25,8 @@ type RateLimit struct {
 	Score string
 	// Afterwards tells that counting needs the response.
 	Afterwards bool
+	// ToOrigin counts only what the cache did not answer.
+	ToOrigin bool
 }
 
 // Characteristic is one thing that counted requests have in common.
@@ -136,7 +138,7 @@ func (s *Set) Count(r *Request, l *Limiter, now time.Time) {
 	}
 	for i := range s.RateLimits {
 		rule := &s.RateLimits[i]
-		if !rule.Enabled || !rule.Afterwards {
+		if !rule.Enabled || !rule.Afterwards || rule.ToOrigin && r.Response.Kept {
 			continue
 		}
 		e := &rule.Expression

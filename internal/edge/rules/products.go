@@ -77,12 +77,6 @@ type AgentRule struct {
 	Enabled     bool
 }
 
-// Hotlink is hotlink protection: images are not given to pages of other sites. A
-// request without a Referer passes (scrape-shield hotlink-protection).
-type Hotlink struct {
-	Zone string // pages of the zone and of names below it may show its images
-}
-
 // images lists the extensions that are protected (scrape-shield hotlink-protection).
 var images = map[string]struct{}{
 	"gif": {}, "ico": {}, "jpg": {}, "jpeg": {}, "png": {}, "webp": {},
@@ -92,12 +86,15 @@ var images = map[string]struct{}{
 // (scrape-shield hotlink-protection).
 const exempt = "/hotlink-ok/"
 
-func (h *Hotlink) stops(r *Request) bool {
+// hotlinked tells an image that a page of another site asks for: pages of the zone and
+// of names below it may show its images. A request without a Referer passes
+// (scrape-shield hotlink-protection).
+func hotlinked(r *Request) bool {
 	if _, image := images[string(extension(r.Path))]; !image || bytes.Contains(r.Path, []byte(exempt)) {
 		return false
 	}
 	from := refererHost(r.header("Referer"))
-	return from != "" && from != h.Zone && !strings.HasSuffix(from, "."+h.Zone)
+	return from != "" && from != r.Zone && !strings.HasSuffix(from, "."+r.Zone)
 }
 
 // refererHost is the host of a page's URL in lower case; empty when there is none.

@@ -48,6 +48,7 @@ type URI struct {
 type Reply struct {
 	Status  int
 	Headers Headers // nil = none
+	Kept    bool    // the cache answers
 	Error   int     // number of the edge's own error page: 521, 1020 …; 0 = not the edge's error
 }
 

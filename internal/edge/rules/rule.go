@@ -12,21 +12,23 @@ type Action string
 
 // The actions that the edge knows, under Cloudflare's names.
 const (
-	Allow            Action = "whitelist"         // of an IP access rule: leave all security out
-	Block            Action = "block"             // answer the visitor, never ask the origin
-	Challenge        Action = "challenge"         // the visitor's program has to work before it passes
-	JSChallenge      Action = "js_challenge"      // the same
-	ManagedChallenge Action = "managed_challenge" // the same
-	Log              Action = "log"               // record the match, go on
-	Redirect         Action = "redirect"          // send the visitor elsewhere
-	Rewrite          Action = "rewrite"           // change the URL or the header
-	Route            Action = "route"             // change where the request is sent
-	ServeError       Action = "serve_error"       // answer an error with a text of one's own
-	Skip             Action = "skip"              // leave out what comes after: the rest of the custom rules, phases, products
+	Allow            Action = "whitelist"          // of an IP access rule: leave all security out
+	Block            Action = "block"              // answer the visitor, never ask the origin
+	Challenge        Action = "challenge"          // the visitor's program has to work before it passes
+	JSChallenge      Action = "js_challenge"       // the same
+	ManagedChallenge Action = "managed_challenge"  // the same
+	Log              Action = "log"                // record the match, go on
+	Redirect         Action = "redirect"           // send the visitor elsewhere
+	Rewrite          Action = "rewrite"            // change the URL or the header
+	Route            Action = "route"              // change where the request is sent
+	SetCache         Action = "set_cache_settings" // change what is kept
+	SetConfig        Action = "set_config"         // change settings of the zone for this request
+	ServeError       Action = "serve_error"        // answer an error with a text of one's own
+	Skip             Action = "skip"               // leave out what comes after: the rest of the custom rules, phases, products
 )
 
 // actions lists every action, for reading.
-var actions = []Action{Allow, Block, Challenge, JSChallenge, ManagedChallenge, Log, Redirect, Rewrite, Route, ServeError, Skip}
+var actions = []Action{Allow, Block, Challenge, JSChallenge, ManagedChallenge, Log, Redirect, Rewrite, Route, SetCache, SetConfig, ServeError, Skip}
 
 // ParseAction reads an action's name.
 func ParseAction(s string) (Action, error) {
@@ -162,22 +164,24 @@ type ErrorRule struct {
 type Set struct {
 	Redirects       []RedirectRule // http_request_dynamic_redirect
 	Rewrites        []RewriteRule  // http_request_transform
+	Config          []ConfigRule   // http_config_settings
 	Origin          []OriginRule   // http_request_origin
 	Access          []AccessRule   // IP access rules
 	Custom          []Rule         // http_request_firewall_custom
 	Agents          []AgentRule    // user agent blocking
-	Hotlink         *Hotlink       // hotlink protection; nil = off
+	Hotlink         bool           // hotlink protection
 	RateLimits      []RateLimit    // http_ratelimit
 	RequestHeaders  []HeaderRule   // http_request_late_transform
+	Cache           []CacheRule    // http_request_cache_settings
 	Errors          []ErrorRule    // http_custom_errors
 	ResponseHeaders []HeaderRule   // http_response_headers_transform
 }
 
 // Empty tells that no rule looks at requests or responses.
 func (s *Set) Empty() bool {
-	return len(s.Redirects) == 0 && len(s.Rewrites) == 0 && len(s.Origin) == 0 && len(s.Access) == 0 &&
-		len(s.Custom) == 0 && len(s.Agents) == 0 && s.Hotlink == nil && len(s.RateLimits) == 0 &&
-		len(s.RequestHeaders) == 0 && len(s.Errors) == 0 && len(s.ResponseHeaders) == 0
+	return len(s.Redirects) == 0 && len(s.Rewrites) == 0 && len(s.Config) == 0 && len(s.Origin) == 0 && len(s.Access) == 0 &&
+		len(s.Custom) == 0 && len(s.Agents) == 0 && !s.Hotlink && len(s.RateLimits) == 0 &&
+		len(s.RequestHeaders) == 0 && len(s.Cache) == 0 && len(s.Errors) == 0 && len(s.ResponseHeaders) == 0
 }
 
 // ID derives a rule's stable id from where it stands and what it says.

@@ -129,6 +129,18 @@ func (e *HeaderEdit) Drops(name []byte) bool {
 // Empty tells that nothing changes.
 func (e *HeaderEdit) Empty() bool { return len(e.drop) == 0 && len(e.Add) == 0 }
 
+// Set puts a field in place of all of that name.
+func (e *HeaderEdit) Set(name, value string) {
+	e.Remove(name)
+	e.Add = append(e.Add, [2]string{name, value})
+}
+
+// Remove takes all fields of a name away.
+func (e *HeaderEdit) Remove(name string) {
+	e.forget(name)
+	e.drop = append(e.drop, name)
+}
+
 // Reset makes the edit empty, keeping its memory.
 func (e *HeaderEdit) Reset() { e.drop, e.Add = e.drop[:0], e.Add[:0] }
 
@@ -155,8 +167,7 @@ func edit(list []HeaderRule, r *Request, e *HeaderEdit) {
 				}
 			}
 			if c.Do != AddField && (ok || c.Do == RemoveField) {
-				e.forget(c.Name)
-				e.drop = append(e.drop, c.Name)
+				e.Remove(c.Name)
 			}
 			if ok {
 				e.Add = append(e.Add, [2]string{c.Name, val})
