@@ -50,7 +50,7 @@ looked at.`,
 	}
 	c.Flags().StringVarP(&o.file, "output", "o", "", "write the evidence to this file instead of standard output")
 	c.Flags().StringArrayVar(&o.origins, "origin", nil, "origin address the edge contacts; repeatable")
-	c.Flags().UintSliceVar(&o.ports, "port", nil, "port the edge contacts; default 80 and 443")
+	c.Flags().UintSliceVar(&o.ports, "port", nil, "port the edge contacts; default 80, 443 and the CDN's other ports that are open")
 	c.Flags().StringVar(&o.ray, "ray", "", "ray of a failing request, to be found in the logs")
 	c.Flags().DurationVar(&o.since, "since", time.Hour, "how far back logs are read")
 	c.Flags().BoolVar(&o.prove, "prove", false, "confirm the packet filter's answer by the kernel, in a copy of the ruleset")

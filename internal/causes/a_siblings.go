@@ -288,12 +288,12 @@ func judgeWrongPort(v *View) []Verdict {
 // socket of the host.
 func (v *View) servedElsewhere(u unheard) (a Ans, port uint16, who string) {
 	for _, l := range v.Legs {
-		if l.Origin == u.leg.Origin && l.Port != u.leg.Port && l.Port != 80 && l.Port != 443 && l.Used == fact.No && directWorks(l).IsYes() {
+		if l.Origin == u.leg.Origin && l.Port != u.leg.Port && !usual(l.Port, u) && l.Used == fact.No && directWorks(l).IsYes() {
 			return directWorks(l), l.Port, "the service"
 		}
 	}
 	socks, by := v.Sockets(func(s fact.Socket) bool {
-		return !s.Addr.IsLoopback() && s.Port != u.leg.Port && s.Port != 80 && s.Port != 443 &&
+		return !s.Addr.IsLoopback() && s.Port != u.leg.Port && !usual(s.Port, u) &&
 			v.socketFits(s, u.leg.Addr()) && (appPort(s.Port) || appProgram(s.Program))
 	})
 	if len(socks) == 0 {
@@ -301,6 +301,12 @@ func (v *View) servedElsewhere(u unheard) (a Ans, port uint16, who string) {
 	}
 	slices.SortStableFunc(socks, func(a, b fact.Socket) int { return boolCmp(appProgram(b.Program), appProgram(a.Program)) })
 	return Yes(socketText(socks[0]), by...), socks[0].Port, firstOf(socks[0].Program, "the service")
+}
+
+// usual reports whether a port is one of the web's own two, where a server is
+// no sign of a wrong port: unless the edge contacts another.
+func usual(p uint16, u unheard) bool {
+	return (p == 80 || p == 443) && (u.leg.Port == 80 || u.leg.Port == 443)
 }
 
 // socketFits reports whether a socket could serve the address on its own port.

@@ -94,14 +94,16 @@ func (v *View) readOrigins() {
 	}
 	told := slices.ContainsFunc(v.Origins, func(o *Origin) bool { return o.Published == fact.Yes })
 	for _, x := range v.exchanges {
-		if x.Vantage == originward.Outside && x.Fact.Target.IsValid() {
+		if x.Vantage == originward.Outside && x.Fact.Target.IsValid() && !v.isFront(x.Fact.Target.Addr().Unmap()) {
 			v.addOrigin(x.Fact.Target.Addr(), fact.TriOf(!told), true, x.ID)
 		}
 	}
 	for _, d := range v.dns {
 		if d.Fact.Role == "origin" || d.Fact.Colour == "grey" {
 			for _, a := range d.Fact.Addrs() {
-				v.addOrigin(a, fact.TriOf(!told), true, d.ID)
+				if !v.isFront(a.Unmap()) {
+					v.addOrigin(a, fact.TriOf(!told), true, d.ID)
+				}
 			}
 		}
 	}
@@ -172,6 +174,7 @@ func (v *View) ways() []way {
 			}
 		}
 	}
+	visitors = append(visitors, v.portsOfOrigin()...)
 	if elsewhere := visitors[2:]; len(elsewhere) > 0 && !slices.ContainsFunc(v.Hits, defaultPort) {
 		visitors = elsewhere // the site was asked for on ports of its own, and on no other
 	}
@@ -190,6 +193,28 @@ func (v *View) ways() []way {
 			p = uint16(set.OriginPort) //nolint:gosec // bounded above
 		}
 		out = addWay(out, way{s, p, fact.Yes, w.main})
+	}
+	return out
+}
+
+// portsOfOrigin are the ways of a site that was looked at only from outside,
+// without the edge, and on other ports than the usual two.
+func (v *View) portsOfOrigin() []way {
+	if len(v.Hits) > 0 || len(v.answers) > 0 {
+		return nil
+	}
+	var out []way
+	for _, x := range v.exchanges {
+		if x.Vantage != originward.Outside {
+			continue
+		}
+		w := way{x.Fact.Scheme, x.Fact.Target.Port(), "", true}
+		if w.port == 80 || w.port == 443 {
+			return nil
+		}
+		if !slices.Contains(out, w) {
+			out = append(out, w)
+		}
 	}
 	return out
 }

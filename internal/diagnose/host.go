@@ -3,18 +3,20 @@ package diagnose
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/originward/originward"
 	"github.com/originward/originward/internal/cdn"
 	"github.com/originward/originward/internal/observe/host"
+	"github.com/originward/originward/internal/observe/host/collect"
 )
 
 // HostAsk is what is asked of a host when it is looked at alone.
 type HostAsk struct {
 	Host    string       // site's name; empty = every configured site
 	Origins []netip.Addr // addresses the edge contacts; none = the host's own
-	Ports   []uint16     // none = 80 and 443
+	Ports   []uint16     // none = 80, 443 and those of the CDN's other ports that are open
 	Ray     string
 	Since   time.Duration // how far back logs are read; 0 = an hour
 	Prove   bool          // confirm the packet filter's answer by the kernel, in a copy
@@ -36,6 +38,9 @@ func CollectHost(ctx context.Context, a HostAsk) *originward.Bundle {
 			return string(id), in, id != ""
 		},
 	}
+	if len(ask.Ports) == 0 {
+		ask.Ports = usualPorts()
+	}
 	for _, f := range []originward.Family{originward.IP4, originward.IP6} {
 		ranges, _ := cdn.Ranges(cdn.Cloudflare, f)
 		ask.Ranges = append(ask.Ranges, ranges...)
@@ -45,6 +50,20 @@ func CollectHost(ctx context.Context, a HostAsk) *originward.Bundle {
 		ask.From = ask.To.Add(-a.Since)
 	}
 	return host.Collect(ctx, ask)
+}
+
+// usualPorts are 80 and 443, and those of the CDN's other ports on which this
+// machine listens: the site may be visited there.
+func usualPorts() []uint16 {
+	ports := []uint16{80, 443}
+	if l, ok := cdn.Ports(cdn.Cloudflare); ok {
+		for _, p := range collect.OpenPorts("/proc", slices.Concat(l.HTTPS, l.HTTP)) {
+			if !slices.Contains(ports, p) {
+				ports = append(ports, p)
+			}
+		}
+	}
+	return ports
 }
 
 // observeHost brings the origin host's evidence from wherever it is to be had.
@@ -57,6 +76,9 @@ func (a *Ask) observeHost(ctx context.Context, g *gathered, k known) {
 		if o.Port != 0 {
 			ask.Ports = append(ask.Ports, o.Port)
 		}
+	}
+	if p := a.Site.Port; p != 0 && p != 80 && p != 443 && len(ask.Ports) == 0 {
+		ask.Ports = []uint16{80, 443, p}
 	}
 	switch {
 	case a.HostEvidence != nil:
