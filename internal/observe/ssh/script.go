@@ -29,13 +29,18 @@ const (
 // After that standard input stays open for as long as the result is wanted:
 // its end is how the script learns that the other side is gone.
 //
+// A connection that is cut without a word is noticed by nobody for a long time:
+// the directory then goes after ten minutes, which no transfer and no run takes.
+//
 // The directory is made with mktemp under umask 077 in the first place from
 // which a file can be executed.
 var script = strings.Join([]string{
 	`umask 077`,
 	`d=`,
 	`p=`,
-	`clean() { if [ -n "$d" ]; then rm -rf "$d"; fi; }`,
+	`g=`,
+	`clean() { if [ -n "$g" ]; then kill "$g"; fi 2>/dev/null; if [ -n "$d" ]; then rm -rf "$d"; fi; }`,
+	`stop() { kill "$z"; exit 0; }`,
 	`trap clean EXIT`,
 	`trap "exit 129" HUP`,
 	`trap "exit 130" INT`,
@@ -48,6 +53,7 @@ var script = strings.Join([]string{
 		` if ("$d/t") 2>/dev/null; then rm "$d/t"; else rm -rf "$d"; d=; fi; done`,
 	`if [ -z "$d" ]; then echo "originward: no directory to run a program from" >&2; exit 73; fi`,
 	`echo "originward-ssh ready $(uname -sm) $d"`,
+	`(trap stop TERM; sleep 600 & z=$! ; wait "$z"; rm -rf "$d") >/dev/null 2>&1 </dev/null & g=$! `,
 	`set -- host`,
 	`while IFS= read -r a; do case "$a" in +*) set -- "$@" "${a#+}";; *) break;; esac; done`,
 	`read -r n || exit 75`,

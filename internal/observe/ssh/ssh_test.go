@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -323,6 +324,7 @@ func TestShells(t *testing.T) {
 			must(t, err)
 			var out, errs bytes.Buffer
 			cmd.Stdout, cmd.Stderr = &out, &errs
+			cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 			must(t, cmd.Start())
 			_, err = fmt.Fprintf(in, "+a b\n.\n%d\n%s", len(prog), prog)
 			must(t, err)
@@ -334,10 +336,31 @@ func TestShells(t *testing.T) {
 			if left, _ := os.ReadDir(tmp); len(left) > 0 {
 				t.Errorf("left behind: %v", left)
 			}
+			eventually(t, "every process of the script has ended", func() bool { return syscall.Kill(-cmd.Process.Pid, 0) != nil })
 		})
 	}
 	if found == 0 {
 		t.Skip("no shell found")
+	}
+}
+
+// TestSilentCut: the other side goes away in the middle of the program, and
+// nobody says so. The directory goes all the same.
+func TestSilentCut(t *testing.T) {
+	tmp := t.TempDir()
+	cmd := exec.Command("sh", "-c", strings.Replace(command(false), "sleep 600", "sleep 1", 1))
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + tmp, "HOME=" + tmp}
+	in, err := cmd.StdinPipe()
+	must(t, err)
+	must(t, cmd.Start())
+	_, err = fmt.Fprint(in, ".\n1000\nhalf a program")
+	must(t, err)
+	entries := func() int { l, _ := os.ReadDir(tmp); return len(l) }
+	eventually(t, "the directory is there", func() bool { return entries() == 1 })
+	eventually(t, "the directory is gone", func() bool { return entries() == 0 })
+	in.Close()
+	if err := cmd.Wait(); err == nil {
+		t.Error("an incomplete program was run")
 	}
 }
 
