@@ -165,6 +165,7 @@ func newDiagnoseCmd(s streams) *cobra.Command {
 	var look lookOptions
 	var out outputOptions
 	var save string
+	var loop fixLoop
 	c := &cobra.Command{
 		Use:   "diagnose HOST|URL",
 		Short: "Find out why the edge cannot reach the origin",
@@ -182,33 +183,52 @@ could be observed, 4 internal error, 64 usage.`,
 			if _, err := report.ParseFormat(out.format); err != nil {
 				return usageError(err)
 			}
+			if err := loop.check(&look); err != nil {
+				return usageError(err)
+			}
 			ask, err := look.ask(args[0])
 			if err != nil {
 				return err
 			}
-			return diagnoseRun(c.Context(), s, ask, out, save)
+			b, began, err := observeRun(c.Context(), s, ask, save)
+			if err != nil {
+				return err
+			}
+			look.keepLast(args[0], b)
+			if loop.on {
+				return loop.run(c.Context(), s, b, ask, out, began)
+			}
+			return explain(s, b, out, began)
 		},
 	}
 	look.flags(c)
 	out.flags(c)
+	loop.flags(c)
 	c.Flags().StringVar(&save, "save", "", "save the evidence to this file, for `originward explain`")
 	return c
 }
 
 func diagnoseRun(ctx context.Context, s streams, ask diagnose.Ask, out outputOptions, save string) error {
-	began := time.Now()
+	b, began, err := observeRun(ctx, s, ask, save)
+	if err != nil {
+		return err
+	}
+	return explain(s, b, out, began)
+}
+
+// observeRun looks from every vantage at hand, and saves what was seen.
+func observeRun(ctx context.Context, s streams, ask diagnose.Ask, save string) (b *originward.Bundle, began time.Time, err error) {
+	began = time.Now()
 	p := newProgress(s)
 	ask.Progress = p.say
-	b := diagnose.Observe(ctx, ask)
+	b = diagnose.Observe(ctx, ask)
 	p.end()
 	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("interrupted: %w", context.Cause(ctx))
+		return b, began, fmt.Errorf("interrupted: %w", context.Cause(ctx))
 	}
 	diagnose.Number(b)
 	if save != "" {
-		if err := writeTo(s, save, func(w io.Writer, _ bool, _ int) error { return report.Bundle(w, b) }); err != nil {
-			return err
-		}
+		err = writeTo(s, save, func(w io.Writer, _ bool, _ int) error { return report.Bundle(w, b) })
 	}
-	return explain(s, b, out, began)
+	return b, began, err
 }

@@ -236,7 +236,10 @@ func fixPlanText(w io.Writer, p remedy.Shown) {
 		for _, id := range p.Causes {
 			ids = append(ids, string(id))
 		}
-		fmt.Fprintf(w, "%s: what cures %s\n", p.Host, strings.Join(ids, ", "))
+		if len(ids) == 0 {
+			ids = []string{"what is wanted"}
+		}
+		fmt.Fprintf(w, "%s: the plan for %s\n", p.Host, strings.Join(ids, ", "))
 	}
 	for i, st := range p.Steps {
 		stays := ""

@@ -68,6 +68,7 @@ func commands(s streams) []*cobra.Command {
 		newHostCmd(s),
 		newFixCmd(s),
 		newUndoCmd(s),
+		newHardenCmd(s),
 		newGuardCmd(s),
 		newReportCmd(s),
 		newPreflightCmd(s),

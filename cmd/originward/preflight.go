@@ -18,6 +18,7 @@ import (
 func newPreflightCmd(s streams) *cobra.Command {
 	var o lookOptions
 	var format, file string
+	var ci bool
 	c := &cobra.Command{
 		Use:   "preflight HOST --origin ADDR",
 		Short: "What the edge would answer in every SSL mode, before the cloud turns orange",
@@ -31,18 +32,25 @@ works everywhere.`,
 			if len(o.origins) == 0 {
 				return usageError(errors.New("preflight needs --origin ADDR: the address the record will hold"))
 			}
-			if format != "text" && format != "json" {
-				return usageError(fmt.Errorf("format %q: allowed are text, json", format))
+			if ci && !c.Flags().Changed("format") {
+				format = "junit"
+			}
+			if format != "text" && format != "json" && format != "junit" {
+				return usageError(fmt.Errorf("format %q: allowed are text, json, junit", format))
 			}
 			ask, err := o.ask(args[0])
 			if err != nil {
 				return err
 			}
+			if ci && ask.SSL == "" {
+				ask.SSL = originward.SSLStrict
+			}
 			return preflightRun(c.Context(), s, ask, format, file)
 		},
 	}
 	o.flagsOutside(c)
-	c.Flags().StringVar(&format, "format", "text", "text or json")
+	c.Flags().StringVar(&format, "format", "text", "text, json or junit")
+	c.Flags().BoolVar(&ci, "ci", false, "as a gate of a pipeline: JUnit XML of the mode given with --ssl-mode (else strict), and nothing but the exit status counts")
 	c.Flags().StringVarP(&file, "output", "o", "", "write the result to this file instead of standard output")
 	return c
 }
@@ -55,8 +63,11 @@ func preflightRun(ctx context.Context, s streams, ask diagnose.Ask, format, file
 		return &statusError{originward.ExitNothingSeen, errors.New("no origin address could be contacted; " + firstWhy(b))}
 	}
 	err := writeTo(s, file, func(w io.Writer, _ bool, _ int) error {
-		if format == "json" {
+		switch format {
+		case "json":
 			return writeJSON(w, m)
+		case "junit":
+			return preflightJUnit(w, m, ask.SSL)
 		}
 		return preflightText(w, m)
 	})

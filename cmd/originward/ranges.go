@@ -46,6 +46,7 @@ when a range is missing.`,
 			return rangesList(s, o, id)
 		},
 	}
+	c.AddCommand(newRangesSyncCmd(s))
 	c.Flags().StringVar(&o.check, "check", "", "allow list to check; - reads standard input")
 	c.Flags().StringVar(&o.cdn, "cdn", "", "only this CDN; with --check: the CDN it should let in")
 	c.Flags().StringVar(&o.format, "format", "text", "text or json")

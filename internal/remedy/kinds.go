@@ -7,6 +7,7 @@ var kinds = map[string]func() Action{
 	"ipset":    func() Action { return &IPSet{} },
 	"ufw":      func() Action { return &UFW{} },
 	"ban":      func() Action { return &Ban{} },
+	"table":    func() Action { return &Table{} },
 	"route":    func() Action { return &Route{} },
 	"sysctl":   func() Action { return &Sysctl{} },
 	"config":   func() Action { return &Config{} },

@@ -23,13 +23,35 @@ var remedies = map[originward.CauseID]planner{
 	"firewall.host.range-blocked": planUnblock,
 	"firewall.host.port-closed":   planAdmit,
 	"firewall.geo":                planUnblock,
-	"allowlist.stale":             planFill,
+	"allowlist.stale":             planAllowWeb,
 	"allowlist.updater-emptied":   planFill,
 	"ban.blocklist-contains-cdn":  planUnblock,
 	"ban.edge-ip":                 planUnban,
 	"ban.proxy-hop":               planUnbanHop,
 	"path.return-route-captured":  planRoute,
 	"path.asymmetric-return":      planLoose,
+
+	"listener.loopback-only":  planPublic,
+	"listener.bind-failed":    planBind,
+	"listener.family-missing": planFamily,
+	"listener.wrong-port":     planPort,
+
+	"firewall.tcp-wrappers": planWrappers,
+	"ban.app-plugin":        planPlugin,
+	"ban.server-throttle":   planTrust,
+	"ratelimit.shared-edge": planTrust,
+
+	"tls.cert-not-reloaded":  planReloadCert,
+	"tls.chain-incomplete":   planChain,
+	"tls.plain-http-on-port": planTLSOn,
+	"tls.version-or-cipher":  planCiphers,
+
+	"http.proxy-protocol": planProxyProtocol,
+	"http.h2-origin":      planH2,
+
+	"backend.stale-upstream-dns": planFreshUpstream,
+	"backend.proxy-wedged":       planWedged,
+	"backend.wrong-port":         planUpstream,
 }
 
 // site is what planners work from.

@@ -131,7 +131,7 @@ func (d Daemon) command(op string) string {
 // run carries out an operation.
 func (d Daemon) run(ctx context.Context, m *Machine, op string) error {
 	a := d.argv(op)
-	if a == nil && op == "restart" {
+	if a == nil && (op == "restart" || op == "reload") {
 		if err := d.run(ctx, m, "stop"); err != nil {
 			return err
 		}

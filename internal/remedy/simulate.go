@@ -17,7 +17,7 @@ import (
 var ErrLockOut = errors.New("refused: it would cut your own connection")
 
 // netKinds are the kinds of steps that can be tried in a copy of the network.
-var netKinds = map[string]bool{"nft": true, "iptables": true, "ipset": true, "route": true}
+var netKinds = map[string]bool{"nft": true, "iptables": true, "ipset": true, "route": true, "table": true}
 
 // networked are the steps that change the network, as they are tried.
 func networked(steps []Step) []Step {
