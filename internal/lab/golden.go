@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/originward/originward"
@@ -28,6 +29,9 @@ func WriteGolden(dir, name string, bundle []byte) error {
 	}
 	d, err := goldenDiagnosis(calm)
 	if err != nil {
+		return fmt.Errorf("golden %s: %w", name, err)
+	}
+	if err := sameRoots(bundle, d); err != nil {
 		return fmt.Errorf("golden %s: %w", name, err)
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -78,4 +82,26 @@ func Goldens(dir string) ([]string, error) {
 		names = append(names, strings.TrimSuffix(filepath.Base(f), ".json.gz"))
 	}
 	return names, nil
+}
+
+// sameRoots wants the causes of the evidence as it was found to be those of the
+// golden: what is made equal must decide nothing.
+func sameRoots(found, golden []byte) error {
+	d, err := goldenDiagnosis(found)
+	if err != nil {
+		return err
+	}
+	var was, is originward.Diagnosis
+	if err := json.Unmarshal(d, &was); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(golden, &is); err != nil {
+		return err
+	}
+	slices.Sort(was.RootCauses)
+	slices.Sort(is.RootCauses)
+	if !slices.Equal(was.RootCauses, is.RootCauses) || was.Status != is.Status {
+		return fmt.Errorf("the evidence says %s %v, and made equal it says %s %v", was.Status, was.RootCauses, is.Status, is.RootCauses)
+	}
+	return nil
 }
