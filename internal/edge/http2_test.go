@@ -100,3 +100,26 @@ func TestEarlyAnswer(t *testing.T) {
 		}
 	}
 }
+
+// Announced trailers of a request reach origins of either protocol, from visitors of either.
+func TestRequestTrailers(t *testing.T) {
+	w := plain(t, func(w http.ResponseWriter, r *http.Request) {
+		b, err := io.ReadAll(r.Body)
+		fmt.Fprintf(w, "HTTP/%d %s %q %v", r.ProtoMajor, b, r.Trailer.Get("X-Sum"), err)
+	})
+	for _, c := range []struct {
+		url  string
+		h2   bool
+		want string
+	}{
+		{"http://shop.example/", false, `HTTP/1 body "42" <nil>`},
+		{"https://shop.example/", false, `HTTP/2 body "42" <nil>`},
+		{"https://shop.example/", true, `HTTP/2 body "42" <nil>`},
+	} {
+		req := mustRequest(t, "POST", c.url, io.MultiReader(strings.NewReader("bo"), strings.NewReader("dy")))
+		req.Trailer = http.Header{"X-Sum": {"42"}}
+		if r := w.do(w.client(c.h2), req); r.body != c.want {
+			t.Errorf("%s (HTTP/2 %v): %s, not %s", c.url, c.h2, r.body, c.want)
+		}
+	}
+}

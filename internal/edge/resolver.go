@@ -5,14 +5,18 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// How long an answer of DNS is used. The system's resolver does not tell the
-// records' own time to live; 30 s is the shortest that is common, so that a moved
-// origin is followed soon. A failure is asked again after a second.
+// How long an answer of DNS is used: as long as its records say, within bounds, so
+// that neither every request asks nor a moved origin is missed for a day. An answer
+// that came without DNS (from the hosts file) has no such word; a failure is asked
+// again after a second.
 const (
 	answerLife  = 30 * time.Second
+	minLife     = time.Second
+	maxLife     = time.Hour
 	failureLife = time.Second
 	maxNames    = 10_000
 )
@@ -38,19 +42,17 @@ type answer struct {
 // newCachingResolver asks the servers given in turn, or the system's.
 func newCachingResolver(servers []netip.AddrPort, now func() time.Time) *cachingResolver {
 	r := &net.Resolver{PreferGo: true}
-	if len(servers) > 0 {
-		var turn struct {
-			sync.Mutex
-			n int
+	var turn atomic.Uint32
+	r.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if len(servers) > 0 {
+			address = servers[int(turn.Add(1)-1)%len(servers)].String()
 		}
-		r.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
-			turn.Lock()
-			s := servers[turn.n%len(servers)]
-			turn.n++
-			turn.Unlock()
-			var d net.Dialer
-			return d.DialContext(ctx, network, s.String())
+		var d net.Dialer
+		c, err := d.DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
 		}
+		return listenTTL(ctx, c), nil
 	}
 	return &cachingResolver{ask: r.LookupNetIP, now: now, names: map[string]*answer{}}
 }
@@ -91,8 +93,9 @@ func (a *answer) stale(now time.Time) bool {
 // keeps the system's search list away.
 func (c *cachingResolver) fill(ctx context.Context, a *answer, network, host string) {
 	defer close(a.done)
-	a.addrs, a.err = c.ask(ctx, network, host+".")
-	life := answerLife
+	var seen ttl
+	a.addrs, a.err = c.ask(context.WithValue(ctx, ttlKey{}, &seen), network, host+".")
+	life := seen.life()
 	if a.err != nil || len(a.addrs) == 0 {
 		life = failureLife
 	}

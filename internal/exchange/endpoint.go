@@ -177,15 +177,27 @@ func (e *Endpoint) pop() *Conn {
 	return c
 }
 
+// maxIdle bounds the idle connections to one target. What a burst has opened beyond
+// it is closed as it is given back, the longest idle first.
+const maxIdle = 1000
+
 // put keeps an idle connection.
 func (e *Endpoint) put(c *Conn) {
 	c.freeAt = time.Now()
 	e.mu.Lock()
 	c.slot = e
 	first := len(e.idle) == 0
+	var oldest *Conn
+	if len(e.idle) >= maxIdle {
+		oldest = e.idle[0]
+		e.idle = append(e.idle[:0], e.idle[1:]...)
+	}
 	e.idle = append(e.idle, c)
 	e.used = c.freeAt
 	e.mu.Unlock()
+	if oldest != nil {
+		_ = oldest.Close()
+	}
 	if !first {
 		return // the client knows of this endpoint
 	}

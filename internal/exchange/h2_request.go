@@ -58,10 +58,54 @@ func request2(req *Request, body io.Reader) (*http.Request, error) {
 		}
 	case http1.ChunkedBody:
 		hr.ContentLength = -1
-		hr.Body = io.NopCloser(r.Body()) // trailer fields may be dropped (RFC 9110 section 6.5.1), and are
+		hr.Body = trailing(r.Body(), head, hr)
 	}
 	return hr, nil
 }
+
+// trailing is a body whose trailer fields are sent behind it. HTTP/2's library wants
+// their names beforehand; so those that Trailer announces are passed on, and others
+// dropped, which RFC 9110 section 6.5.1 allows.
+func trailing(b *http1.Body, head *http1.RequestHead, hr *http.Request) io.ReadCloser {
+	for _, f := range head.Fields {
+		if f.ID != http1.FieldTrailer {
+			continue
+		}
+		for name := range strings.SplitSeq(string(f.Value), ",") {
+			name = strings.TrimSpace(name)
+			if http1.ValidFieldName(name) && http1.InTrailer(http1.LookupField([]byte(name))) {
+				if hr.Trailer == nil {
+					hr.Trailer = make(http.Header)
+				}
+				hr.Trailer[http.CanonicalHeaderKey(name)] = nil
+			}
+		}
+	}
+	delete(hr.Header, "Trailer") // the library says it itself
+	return &trailed{b, hr.Trailer}
+}
+
+type trailed struct {
+	*http1.Body
+	trailer http.Header // announced names; filled at the body's end
+}
+
+// Read reads content.
+func (t *trailed) Read(p []byte) (int, error) {
+	n, err := t.Body.Read(p)
+	if err == io.EOF {
+		for _, f := range t.Trailers() {
+			name := http.CanonicalHeaderKey(string(f.Name))
+			if _, ok := t.trailer[name]; ok {
+				t.trailer[name] = append(t.trailer[name], string(f.Value))
+			}
+		}
+	}
+	return n, err
+}
+
+// Close does nothing: the visitor's connection is not the library's to close.
+func (*trailed) Close() error { return nil }
 
 var errHeadSize = errors.New("response header fields are larger than the limit")
 
