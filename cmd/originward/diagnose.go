@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -32,6 +33,7 @@ type lookOptions struct {
 	from         []string
 	patient      bool
 	watch        time.Duration
+	window       time.Duration
 	ray          string
 	since        time.Duration
 }
@@ -58,6 +60,7 @@ func (o *lookOptions) flags(c *cobra.Command) {
 	f.BoolVar(&o.localHost, "local-host", false, "this machine is the origin: collect here")
 	f.StringSliceVar(&o.from, "from", nil, "also look from these `PROBE`s of the fleet")
 	f.DurationVar(&o.watch, "watch", 0, "look again and again for this long, for failures that come and go")
+	f.DurationVar(&o.window, "window", 0, "with --ssh or --local-host: watch for this long, up to a minute, which connection attempts its kernel drops")
 	f.StringVar(&o.ray, "ray", "", "ray of a failing request")
 	f.DurationVar(&o.since, "since", time.Hour, "how far back the host's logs are read")
 	c.MarkFlagsMutuallyExclusive("ssh", "host-evidence", "local-host")
@@ -68,11 +71,11 @@ func (o *lookOptions) flags(c *cobra.Command) {
 func (o *lookOptions) ask(target string) (diagnose.Ask, error) {
 	a := diagnose.Ask{
 		Patient: o.patient, LocalHost: o.localHost, SSH: o.ssh, SSHSudo: o.sshSudo,
-		Ray: o.ray, Since: o.since, Watch: o.watch, Probes: o.from, Origins: o.origins,
+		Ray: o.ray, Since: o.since, Watch: o.watch, Window: o.window, Probes: o.from, Origins: o.origins,
 	}
 	for _, read := range []func(*diagnose.Ask) error{
 		func(a *diagnose.Ask) (err error) { a.Site, err = diagnose.ParseSite(target); return err },
-		o.readAddresses, o.readMode, o.readAPI, o.readRoots, o.readHostEvidence,
+		o.readAddresses, o.readWindow, o.readMode, o.readAPI, o.readRoots, o.readHostEvidence,
 	} {
 		if err := read(&a); err != nil {
 			return a, usageError(err)
@@ -111,6 +114,19 @@ func parseAddrPort(flag, s string, port uint16) (netip.AddrPort, error) {
 		return netip.AddrPort{}, fmt.Errorf("%s %q: give an address, or address:port ([address]:port for IPv6)", flag, s)
 	}
 	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()), nil
+}
+
+// longestWindow is how long drops are watched at most.
+const longestWindow = time.Minute
+
+func (o *lookOptions) readWindow(*diagnose.Ask) error {
+	switch {
+	case o.window < 0 || o.window > longestWindow:
+		return fmt.Errorf("--window %v: allowed are 0 to %v", o.window, longestWindow)
+	case o.window > 0 && o.ssh == "" && !o.localHost:
+		return errors.New("--window goes with --ssh or --local-host: it watches the kernel of the origin host")
+	}
+	return nil
 }
 
 func (o *lookOptions) readMode(a *diagnose.Ask) (err error) {

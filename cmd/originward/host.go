@@ -64,8 +64,8 @@ func hostRun(ctx context.Context, s streams, host string, o hostOptions) error {
 	if o.live && !o.prove {
 		return usageError(errors.New("--live goes with --prove: it sends probes into this machine's own interfaces, after those in a copy of the ruleset"))
 	}
-	if o.window < 0 || o.window > time.Minute {
-		return usageError(fmt.Errorf("--window %v: allowed are 0 to 1m", o.window))
+	if o.window < 0 || o.window > longestWindow {
+		return usageError(fmt.Errorf("--window %v: allowed are 0 to %v", o.window, longestWindow))
 	}
 	if host != "" {
 		name, err := diagnose.ParseHost(host)

@@ -36,6 +36,7 @@ type Ask struct {
 
 	Probes []string      // of a fleet
 	Watch  time.Duration // 0 = look once
+	Window time.Duration // how long the host's kernel is watched for drops; 0 = not at all
 
 	Now      func() time.Time // nil = time.Now
 	Progress func(what string)

@@ -68,7 +68,7 @@ func usualPorts() []uint16 {
 
 // observeHost brings the origin host's evidence from wherever it is to be had.
 func (a *Ask) observeHost(ctx context.Context, g *gathered, k known) {
-	ask := HostAsk{Host: a.Site.Host, Ray: a.Ray, Since: a.Since, Now: a.Now}
+	ask := HostAsk{Host: a.Site.Host, Ray: a.Ray, Since: a.Since, Window: a.Window, Now: a.Now}
 	for _, o := range k.origins {
 		if o.Addr.IsValid() {
 			ask.Origins = append(ask.Origins, o.Addr)

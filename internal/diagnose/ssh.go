@@ -26,5 +26,8 @@ func (a *Ask) overSSH(ctx context.Context, h HostAsk) (*originward.Bundle, error
 	if h.Since > 0 {
 		args = append(args, "--since", h.Since.String())
 	}
+	if h.Window > 0 {
+		args = append(args, "--window", h.Window.String())
+	}
 	return ssh.Collect(ctx, a.SSH, ssh.Options{Sudo: a.SSHSudo, Args: args})
 }
