@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/originward/originward/internal/edge"
+	"github.com/originward/originward/internal/handover"
 	"github.com/originward/originward/internal/store"
 )
 
@@ -213,7 +214,7 @@ func Start(e *edge.Edge, o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	l, err := net.Listen("tcp", cfg.Listen.API)
+	l, _, err := handover.Process().Listen(context.Background(), new(net.ListenConfig), cfg.Listen.API)
 	if err != nil {
 		return nil, fmt.Errorf("listen for the API on %s: %w", cfg.Listen.API, err)
 	}

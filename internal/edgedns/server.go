@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/originward/originward/internal/config"
+	"github.com/originward/originward/internal/handover"
 )
 
 // Server answers DNS. It is safe for concurrent use.
@@ -88,8 +89,10 @@ func Start(cfg *config.Config, o Options) (*Server, error) {
 }
 
 func (s *Server) listen(cfg *config.Config) error {
+	// A successor of this program is handed these sockets.
+	set, lc, ctx := handover.Process(), new(net.ListenConfig), context.Background()
 	for _, addr := range cfg.Listen.DNS {
-		pc, err := net.ListenPacket("udp", addr)
+		pc, err := set.ListenPacket(ctx, lc, addr)
 		if err != nil {
 			return fmt.Errorf("listen for DNS: %w", err)
 		}
@@ -100,14 +103,14 @@ func (s *Server) listen(cfg *config.Config) error {
 			return fmt.Errorf("listen for DNS on %s: %w", addr, err)
 		}
 		// The same port over TCP, also when it was the system's choice.
-		l, err := net.Listen("tcp", c.LocalAddr().String())
+		l, _, err := set.Listen(ctx, lc, c.LocalAddr().String())
 		if err != nil {
 			return fmt.Errorf("listen for DNS: %w", err)
 		}
 		s.tcp = append(s.tcp, l)
 	}
 	for _, addr := range cfg.Listen.DNSTLS {
-		l, err := net.Listen("tcp", addr)
+		l, _, err := set.Listen(ctx, lc, addr)
 		if err != nil {
 			return fmt.Errorf("listen for DNS over TLS: %w", err)
 		}

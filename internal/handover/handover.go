@@ -228,16 +228,21 @@ func (s *Set) spawn(path string, ready *os.File) (*os.Process, error) {
 	s.mu.Lock()
 	open := append([]socket(nil), s.open...)
 	s.mu.Unlock()
+	handed := 0
 	for _, x := range open {
 		f, err := x.file()
+		if errors.Is(err, net.ErrClosed) {
+			continue // its owner has ended it
+		}
 		if err != nil {
 			return nil, err
 		}
 		defer f.Close()
 		files = append(files, f)
+		handed++
 	}
 	files = append(files, ready)
-	env := append(os.Environ(), envCount+"="+strconv.Itoa(len(open)), envReady+"="+strconv.Itoa(len(files)-1))
+	env := append(os.Environ(), envCount+"="+strconv.Itoa(handed), envReady+"="+strconv.Itoa(len(files)-1))
 	return os.StartProcess(path, os.Args, &os.ProcAttr{Files: files, Env: env})
 }
 
