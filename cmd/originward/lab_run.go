@@ -67,9 +67,9 @@ func labRun(ctx context.Context, s streams, worlds []*lab.World, o labRunOptions
 			fmt.Fprintf(s.out, "skip  %-32s %s\n", r.World.Name, r.Skipped)
 		case r.OK():
 			ok++
-			fmt.Fprintf(s.out, "ok    %-32s %3d  %s  %s\n", r.World.Name, r.Code, foundText(r), r.Took.Round(10*time.Millisecond))
+			fmt.Fprintf(s.out, "ok    %-32s %3d  %s  %s\n", r.World.Name, r.Code, foundText(r), tookText(r))
 		default:
-			fmt.Fprintf(s.out, "FAIL  %-32s %3d  expected %s, found %s  %s\n", r.World.Name, r.Code, expectedText(r.World), foundText(r), r.Took.Round(10*time.Millisecond))
+			fmt.Fprintf(s.out, "FAIL  %-32s %3d  expected %s, found %s  %s\n", r.World.Name, r.Code, expectedText(r.World), foundText(r), tookText(r))
 			for _, m := range r.Wrong {
 				fmt.Fprintf(s.out, "      %s\n", m)
 			}
@@ -119,4 +119,13 @@ func foundText(r lab.Result) string {
 		return string(r.Broken.Status)
 	}
 	return joinCauses(r.Found)
+}
+
+// tookText is how long a world took, and whether it was run twice.
+func tookText(r lab.Result) string {
+	took := r.Took.Round(10 * time.Millisecond).String()
+	if r.Again {
+		took += ", run again alone"
+	}
+	return took
 }

@@ -77,6 +77,7 @@ func (m Many) again(ctx context.Context, worlds []*World) iter.Seq[Result] {
 		}
 		m.Jobs = 1
 		for r := range RunAll(ctx, failed, m) {
+			r.Again = true
 			if !yield(r) {
 				return
 			}
