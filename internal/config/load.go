@@ -18,6 +18,8 @@ type Loader struct {
 	// CheckExpression checks a rule's expression; nil = rules are not checked. An error
 	// with a method Place() (line, column int) is reported at its place.
 	CheckExpression func(src string, use Use) error
+	// Use is what expressions may use beside what the file itself brings.
+	Use Use
 	// CheckList checks the items of a named list; nil = they are not checked.
 	CheckList func(List) error
 }
@@ -51,7 +53,7 @@ func (l Loader) Load(path string) (*Config, error) {
 // Parse reads a configuration from raw; path names it and is what relative
 // paths in it are resolved against.
 func (l Loader) Parse(path string, raw []byte) (*Config, error) {
-	r := &reader{file: filepath.Clean(path), checkExpression: l.CheckExpression, checkList: l.CheckList}
+	r := &reader{file: filepath.Clean(path), checkExpression: l.CheckExpression, checkList: l.CheckList, use: l.Use}
 	var docs []yaml.Node
 	if err := yaml.Load(raw, &docs, yaml.WithUniqueKeys(false), yaml.WithAllDocuments()); err != nil {
 		return nil, Problems{syntaxProblem(r.file, err)}

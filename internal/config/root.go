@@ -46,7 +46,7 @@ func (r *reader) config(v value) *Config {
 	}
 	if geo.n != nil {
 		c.Geo = geo.geo()
-		r.use.Places = c.Geo.Country != "" || c.Geo.ASN != ""
+		r.use.Places = r.use.Places || c.Geo.Country != "" || c.Geo.ASN != ""
 	}
 	if errors.n != nil {
 		c.CustomErrors = errors.errorRules()

@@ -58,7 +58,11 @@ func (v *visit) traceText() []byte {
 	line("colo", v.st.cfg.Colo)
 	line("ray", string(v.rayID[:16]))
 	line("http", strings.ToLower(v.proto.String()))
-	line("loc", "XX") // no table of countries
+	place := "XX" // unknown
+	if p := v.st.geo.Place(v.conn.addr); p != nil && p.Country != "" {
+		place = p.Country
+	}
+	line("loc", place)
 	line("tls", tlsVersion)
 	line("sni", sni)
 	if v.conn.tls.curve != "" {

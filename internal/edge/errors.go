@@ -23,7 +23,7 @@ func (v *visit) answered(status int, head *http1.Head, number int) {
 		return
 	}
 	v.describe()
-	v.response = rules.Reply{Status: status, Error: number, Kept: v.cache.status == "HIT" || v.cache.status == "UPDATING"}
+	v.response = rules.Reply{Status: status, Error: number, Challenge: v.challenged, Kept: v.cache.status == "HIT" || v.cache.status == "UPDATING"}
 	if head != nil {
 		v.response.Headers = fields{head}
 	}

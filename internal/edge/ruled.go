@@ -13,23 +13,24 @@ import (
 
 // ruling is what a zone's rules made of a request.
 type ruling struct {
-	rule      rules.Request
-	response  rules.Reply
-	described bool
-	settings  rules.Settings
-	caching   rules.Caching
-	rewritten []byte      // target towards the origin; nil = as it came
-	hits      []rules.Hit // that did not answer
-	toOrigin  rules.HeaderEdit
-	toVisitor rules.HeaderEdit
-	counted   bool // by the rate limits that wait for responses
-	passed    int8 // a challenge was solved before: 0 = not looked, 1 = yes, -1 = no
+	rule       rules.Request
+	response   rules.Reply
+	described  bool
+	settings   rules.Settings
+	caching    rules.Caching
+	rewritten  []byte      // target towards the origin; nil = as it came
+	hits       []rules.Hit // that did not answer
+	toOrigin   rules.HeaderEdit
+	toVisitor  rules.HeaderEdit
+	challenged bool // a challenge answers
+	counted    bool // by the rate limits that wait for responses
+	passed     int8 // a challenge was solved before: 0 = not looked, 1 = yes, -1 = no
 }
 
 func (r *ruling) reset() {
 	r.rule.Reset()
 	r.response, r.settings, r.caching = rules.Reply{}, rules.Settings{}, rules.Caching{}
-	r.described, r.rewritten, r.hits, r.counted, r.passed = false, nil, r.hits[:0], false, 0
+	r.described, r.rewritten, r.hits, r.challenged, r.counted, r.passed = false, nil, r.hits[:0], false, false, 0
 	r.toOrigin.Reset()
 	r.toVisitor.Reset()
 }
@@ -69,7 +70,7 @@ func (v *visit) ruled() bool {
 	run := rules.Run{Limits: v.edge.limiter, Now: v.began, Note: v.bound.note, Solved: v.bound.solved, Settings: v.settings}
 	d := set.Evaluate(&v.rule, &run)
 	if d.Stops() {
-		v.ruleID = d.ID
+		v.ruleID, v.challenged = d.ID, d.Action.Challenges()
 		v.fault = &originward.Fault{Phase: originward.PhaseRules, Type: originward.HTTPRequestDenied}
 		v.stop(d)
 	} else {
@@ -233,3 +234,18 @@ func (v *visit) cacheSettings() *cache.Settings {
 	s.ForcedTTL, s.OnlyAsked = c.EdgeTTL, c.OnlyAsked
 	return &s
 }
+
+// country is the visitor's as origins are told it: XX for an unknown one, empty when
+// the edge has no database of countries.
+func (v *visit) country() string {
+	if v.st.geo == nil || v.st.cfg.Geo.Country == "" {
+		return ""
+	}
+	v.describe()
+	if c := v.rule.Where().Country; len(c) == 2 && upper(c[0]) && upper(c[1]) {
+		return c
+	}
+	return "XX"
+}
+
+func upper(c byte) bool { return c >= 'A' && c <= 'Z' }

@@ -39,7 +39,7 @@ func ruledEdge(t *testing.T, top, rules string) (*world, *atomic.Int64) {
 			w.WriteHeader(n)
 		}
 		fmt.Fprintf(w, "%s %s", r.Method, r.RequestURI)
-		for _, name := range []string{"X-Set", "X-Gone", "X-Country", "User-Agent"} {
+		for _, name := range []string{"X-Set", "X-Gone", "Cf-Ipcountry", "User-Agent"} {
 			if v, ok := r.Header[name]; ok {
 				fmt.Fprintf(w, " %s=%s", name, strings.Join(v, ","))
 			}
@@ -66,6 +66,7 @@ func TestRedirectRules(t *testing.T) {
 		"/blog/2024/x?a=1":          "308 https://blog.shop.example/2024/x?a=1",
 		"/blog/y":                   "308 https://blog.shop.example/y",
 		"/bad?to=https://a.example": "302 https://a.example",
+		"/bad?to=/%5c\\evil":        "302 /%5c%5Cevil",
 		"/bad?to=javascript:alert":  "200 ",
 		"/bad?to=//evil.example":    "200 ",
 		"/bad":                      "200 ",
@@ -231,6 +232,12 @@ func TestAccessRules(t *testing.T) {
 		w, _ := ruledEdge(t, top, "  rules:\n    ip_access:\n"+tc.rules)
 		if r := w.get("http://shop.example/"); r.StatusCode != tc.status {
 			t.Errorf("%s: %s, want %d", tc.name, r.Status, tc.status)
+		}
+		if r := w.get("http://shop.example/"); tc.status == 200 && !strings.Contains(r.body, "Cf-Ipcountry=DE") {
+			t.Errorf("%s: the origin is not told the country: %s", tc.name, r.body)
+		}
+		if r := w.get("http://shop.example/cdn-cgi/trace"); !strings.Contains(r.body, "loc=DE\n") {
+			t.Errorf("%s: %s", tc.name, r.body)
 		}
 		if e := w.edge.Events(events.Filter{}); len(e) > 0 && (e[0].Country != "DE" || e[0].ASN != 64496) {
 			t.Errorf("%s: event %+v", tc.name, e[0])

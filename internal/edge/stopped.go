@@ -40,6 +40,7 @@ func (v *visit) stop(d rules.Decision) {
 	if code == 0 {
 		code = errorpage.Status(number)
 	}
+	v.answered(code, nil, number)
 	fields := [][2]string{{"Content-Type", d.Response.ContentType}, {"Cache-Control", "private, no-store"}, denied}
 	if retry > 0 {
 		fields = append(fields, [2]string{"Retry-After", strconv.Itoa(retry)})
@@ -56,6 +57,7 @@ func (v *visit) challenge(d rules.Decision) {
 		return
 	}
 	v.errCode = 1020
+	v.answered(403, nil, 1020)
 	token := v.edge.guard.keeper.Token(v.visitorOf(v.zone.Name), v.began)
 	fields := [][2]string{
 		{"Content-Type", "text/html; charset=utf-8"}, {"Cache-Control", "private, no-store"}, {"Referrer-Policy", "same-origin"},

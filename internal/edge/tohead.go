@@ -115,6 +115,10 @@ func (v *visit) edgeFields(b []byte, forwarded, loops bool) []byte {
 	b = append(b, v.conn.text...)
 	b = append(b, "\r\nCF-Ray: "...)
 	b = append(b, v.rayID[:]...)
+	if country := v.country(); country != "" {
+		b = append(b, "\r\nCF-IPCountry: "...)
+		b = append(b, country...)
+	}
 	b = append(b, "\r\nCF-Visitor: {\"scheme\":\""...)
 	b = append(b, v.conn.scheme()...)
 	b = append(b, "\"}\r\nCDN-Loop: "...)

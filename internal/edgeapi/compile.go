@@ -13,7 +13,6 @@ import (
 	"github.com/originward/originward"
 	"github.com/originward/originward/internal/config"
 	"github.com/originward/originward/internal/dnsrec"
-	"github.com/originward/originward/internal/edge"
 	"github.com/originward/originward/internal/store"
 )
 
@@ -27,7 +26,7 @@ const (
 // compileZone reads a zone of the store in the form in which the edge serves it:
 // settings and rules go the way of the configuration file, so that both speak one
 // language.
-func compileZone(t *store.Tx, id string) (config.Zone, error) {
+func compileZone(t *store.Tx, id string, load config.Loader) (config.Zone, error) {
 	z, err := t.Zone(id)
 	if err != nil {
 		return config.Zone{}, err
@@ -36,7 +35,7 @@ func compileZone(t *store.Tx, id string) (config.Zone, error) {
 	if err != nil {
 		return config.Zone{}, err
 	}
-	out, err := compileParts(z, objects)
+	out, err := compileParts(z, objects, load)
 	if err != nil {
 		return config.Zone{}, err
 	}
@@ -60,7 +59,7 @@ func edgeRecord(r store.Record, paused bool) originward.Record {
 }
 
 // compileParts compiles settings, rules and certificates.
-func compileParts(z store.Zone, objects []store.Object) (config.Zone, error) {
+func compileParts(z store.Zone, objects []store.Object, load config.Loader) (config.Zone, error) {
 	doc := map[string]any{"name": z.Name}
 	for _, s := range zoneSettings {
 		if v, ok := z.Settings[s.id]; ok && s.key {
@@ -91,7 +90,7 @@ func compileParts(z store.Zone, objects []store.Object) (config.Zone, error) {
 	if err != nil {
 		return config.Zone{}, err
 	}
-	cfg, err := edge.Loader().Parse("store", raw)
+	cfg, err := load.Parse("store", raw)
 	if err != nil {
 		return config.Zone{}, err
 	}
@@ -130,7 +129,7 @@ func keyPair(body json.RawMessage) (*tls.Certificate, error) {
 // checkZone compiles a zone as a transaction leaves it: what the edge could not
 // serve is refused before it is kept. pointer turns the place of a problem in the
 // configuration's form into one of the request's body.
-func checkZone(t *store.Tx, id string, pointer func(key string) string) error {
+func checkZone(t *store.Tx, id string, load config.Loader, pointer func(key string) string) error {
 	z, err := t.Zone(id)
 	if err != nil {
 		return err
@@ -142,7 +141,7 @@ func checkZone(t *store.Tx, id string, pointer func(key string) string) error {
 	if on(z.Settings["tls_client_auth"]) && !hasKind(objects, kindPullCert) {
 		return invalid(codeSetting, "/value", "tls_client_auth needs a client certificate: upload one to origin_tls_client_auth first")
 	}
-	if _, err = compileParts(z, objects); err == nil {
+	if _, err = compileParts(z, objects, load); err == nil {
 		return nil
 	}
 	var problems config.Problems

@@ -82,7 +82,7 @@ func (l *Live) committed(c store.Changed) {
 
 // load reads one zone; a zone that cannot be served is left out, and said.
 func (l *Live) load(t *store.Tx, id string) error {
-	z, err := compileZone(t, id)
+	z, err := compileZone(t, id, l.edge.Loader())
 	switch {
 	case isStoreRefusal(err): // deleted
 		delete(l.zones, id)

@@ -313,7 +313,7 @@ func (a *API) editRuleset(c *call, find func(*store.Tx) (store.Object, error), p
 		if err != nil {
 			return err
 		}
-		return checkZone(t, c.zone.id, func(key string) string { return pointer(rulesKey.ReplaceAllString(key, "rules$1")) })
+		return checkZone(t, c.zone.id, a.edge.Loader(), func(key string) string { return pointer(rulesKey.ReplaceAllString(key, "rules$1")) })
 	})
 	if err != nil {
 		return nil, err

@@ -259,7 +259,7 @@ func (a *API) updateZone(c *call, pointer func(string) string, f func(*store.Zon
 		if err = t.PutZone(&z); err != nil {
 			return err
 		}
-		return checkZone(t, z.ID, pointer)
+		return checkZone(t, z.ID, a.edge.Loader(), pointer)
 	})
 	return z, err
 }

@@ -127,7 +127,10 @@ var fields = map[string]field{
 	"cf.zone.name":        textField(func(r *Request) []byte { return []byte(r.Zone) }),
 	"cf.tls_version":      textField(func(r *Request) []byte { return []byte(r.TLS) }),
 	"cf.tls_cipher":       textField(func(r *Request) []byte { return []byte(r.Cipher) }),
-	"cf.random_seed":      textField(func(*Request) []byte { return randomBytes(32) }),
+	// Always so at Cloudflare, too (fields, read 2026-11-22), and for want of Workers.
+	"cf.threat_score":         intField(func(*Request) int64 { return 0 }),
+	"cf.worker.upstream_zone": textField(func(*Request) []byte { return nil }),
+	"cf.random_seed":          textField(func(*Request) []byte { return randomBytes(32) }),
 
 	"http.response.code":           ofResponse(one(intOf(responseCode))),
 	"http.response.headers":        ofResponse(mapField(func(r *Request, k string) [][]byte { return r.values(r.answered(), k) })),
@@ -149,7 +152,6 @@ var missing = []struct{ prefix, why string }{
 	{"cf.bot_management.", "it does not tell bots from people"},
 	{"cf.client.bot", "it does not tell bots from people"},
 	{"cf.verified_bot_category", "it does not tell bots from people"},
-	{"cf.threat_score", "it has no reputation of addresses"},
 	{"cf.waf.", "it has no scores of attacks"},
 	{"cf.llm.", "it does not look into bodies"},
 	{"cf.api_gateway.", "it has no schemas of APIs"},
@@ -247,13 +249,16 @@ func (r *Request) errorType() []byte {
 	if r.Response == nil {
 		return nil
 	}
+	if r.Response.Challenge {
+		return []byte("managed_challenge")
+	}
 	switch n := r.Response.Error; {
-	case n == 0:
-		return nil
 	case n == 1015:
-		return []byte("ratelimit_block")
-	case n == 1020:
-		return []byte("waf_block")
+		return []byte("ratelimit")
+	case n == 1020, n == 1010, n == 1011:
+		return []byte("waf")
+	case n == 1005, n == 1006, n == 1009:
+		return []byte("ip_ban")
 	case n >= 1000:
 		return []byte("1xxx")
 	case n >= 500:

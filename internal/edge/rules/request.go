@@ -46,10 +46,11 @@ type URI struct {
 
 // Reply is what rules see of a response.
 type Reply struct {
-	Status  int
-	Headers Headers // nil = none
-	Kept    bool    // the cache answers
-	Error   int     // number of the edge's own error page: 521, 1020 …; 0 = not the edge's error
+	Status    int
+	Headers   Headers // nil = none
+	Kept      bool    // the cache answers
+	Challenge bool    // a challenge answers
+	Error     int     // number of the edge's own error page: 521, 1020 …; 0 = not the edge's error
 }
 
 // Request is what rules see of a visitor's request. The byte slices are only

@@ -17,7 +17,7 @@ func (s *Set) Redirected(r *Request) (rule *RedirectRule, target string) {
 		if !ok || !validTarget(b) {
 			continue
 		}
-		t := string(b)
+		t := string(cleanTarget(b, 0))
 		if x.PreserveQuery && len(r.Query) > 0 {
 			t = withQuery(t, r.Query)
 		}
@@ -76,7 +76,7 @@ func (s *Set) Rewritten(r *Request) (changed bool) {
 		}
 		if x.Query != nil {
 			if b, ok := x.Query.Of(r); ok {
-				query = cleanTarget(bytes.TrimPrefix(b, []byte("?")), 0)
+				query = cleanTarget(bytes.TrimPrefix(b, []byte("?")), '#')
 			}
 		}
 		target := append(make([]byte, 0, len(path)+1+len(query)), path...)
@@ -96,12 +96,13 @@ func (s *Set) Rewritten(r *Request) (changed bool) {
 }
 
 // cleanTarget percent-encodes what cannot stand in a path or query: what rules make
-// of a visitor's fields must not end the request line.
+// of a visitor's fields must not end the request line. also is another character to be
+// encoded; 0 = none, and a fragment may stand there.
 func cleanTarget(b []byte, also byte) []byte {
 	const hex = "0123456789ABCDEF"
 	out := make([]byte, 0, len(b))
 	for _, c := range b {
-		if c <= ' ' || c >= 0x7f || c == '#' || c == '"' || c == '<' || c == '>' || c == '\\' || also != 0 && c == also {
+		if c <= ' ' || c >= 0x7f || c == '#' && also != 0 || c == '"' || c == '<' || c == '>' || c == '\\' || also != 0 && c == also {
 			out = append(out, '%', hex[c>>4], hex[c&15])
 			continue
 		}
