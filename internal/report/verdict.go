@@ -23,6 +23,8 @@ func verdict(d *originward.Diagnosis) string {
 		return lead + ": " + strings.Join(titles, "; ") + "."
 	case d.Status == originward.StatusHealthy:
 		return "Healthy: the edge reaches the origin on everything that was looked at."
+	case d.Status == originward.StatusUnknown && len(d.Evidence) > 0:
+		return "Whether the edge reaches the origin was not observed, and what was seen names no cause."
 	case d.Status == originward.StatusUnknown:
 		return "Nothing could be observed, so nothing is known."
 	}
