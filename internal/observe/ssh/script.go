@@ -31,6 +31,8 @@ const (
 //
 // A connection that is cut without a word is noticed by nobody for a long time:
 // the directory then goes after ten minutes, which no transfer and no run takes.
+// Who waits for that ends by itself when the directory is gone; a signal to a
+// shell that was only just forked can be lost.
 //
 // The directory is made with mktemp under umask 077 in the first place from
 // which a file can be executed.
@@ -38,9 +40,7 @@ var script = strings.Join([]string{
 	`umask 077`,
 	`d=`,
 	`p=`,
-	`g=`,
-	`clean() { if [ -n "$g" ]; then kill "$g"; fi 2>/dev/null; if [ -n "$d" ]; then rm -rf "$d"; fi; }`,
-	`stop() { kill "$z"; exit 0; }`,
+	`clean() { if [ -n "$d" ]; then rm -rf "$d"; fi; }`,
 	`trap clean EXIT`,
 	`trap "exit 129" HUP`,
 	`trap "exit 130" INT`,
@@ -53,7 +53,7 @@ var script = strings.Join([]string{
 		` if ("$d/t") 2>/dev/null; then rm "$d/t"; else rm -rf "$d"; d=; fi; done`,
 	`if [ -z "$d" ]; then echo "originward: no directory to run a program from" >&2; exit 73; fi`,
 	`echo "originward-ssh ready $(uname -sm) $d"`,
-	`(trap stop TERM; sleep 600 & z=$! ; wait "$z"; rm -rf "$d") >/dev/null 2>&1 </dev/null & g=$! `,
+	`(i=0; while [ -d "$d" ] && [ "$i" -lt 600 ]; do sleep 1; i=$((i+1)); done; rm -rf "$d") >/dev/null 2>&1 </dev/null & p=`,
 	`set -- host`,
 	`while IFS= read -r a; do case "$a" in +*) set -- "$@" "${a#+}";; *) break;; esac; done`,
 	`read -r n || exit 75`,

@@ -348,7 +348,7 @@ func TestShells(t *testing.T) {
 // nobody says so. The directory goes all the same.
 func TestSilentCut(t *testing.T) {
 	tmp := t.TempDir()
-	cmd := exec.Command("sh", "-c", strings.Replace(command(false), "sleep 600", "sleep 1", 1))
+	cmd := exec.Command("sh", "-c", strings.Replace(command(false), "-lt 600", "-lt 1", 1))
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + tmp, "HOME=" + tmp}
 	in, err := cmd.StdinPipe()
 	must(t, err)
