@@ -1,6 +1,7 @@
 package causes
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/originward/originward"
@@ -49,8 +50,10 @@ func (v *View) noServerElsewhere(u unheard) Ans {
 		return Unseen(lookServices)
 	}
 	near, by := v.OnPort(u.leg)
-	if len(near) > 0 {
+	if len(near) > 0 && !v.heldBeside(u) {
 		return No(socketText(near[0])+" holds the port on another address", by...)
+	} else if len(near) > 0 {
+		return Unseen(lookBeside)
 	}
 	by = nil
 	for _, it := range v.services {
@@ -80,8 +83,20 @@ func (v *View) noServerElsewhere(u unheard) Ans {
 	return Yes("no web server is running on the host", by...)
 }
 
+// heldBeside reports whether the port is held only on other addresses of the
+// leg's family, none of them loopback: a server runs, and not for this address.
+func (v *View) heldBeside(u unheard) bool {
+	near, _ := v.OnPort(u.leg)
+	return len(near) > 0 && u.leg.Addr().IsValid() && v.HostIs(u.leg.Addr()).IsYes() && !slices.ContainsFunc(near, func(s fact.Socket) bool {
+		return s.Addr.IsLoopback() || s.Addr.Is4() != u.leg.Addr().Is4()
+	})
+}
+
 func (v *View) whyNone(u unheard) string {
 	why := "No process takes connections on port " + itoa(int(u.leg.Port)) + "."
+	if near, _ := v.OnPort(u.leg); len(near) > 0 && v.heldBeside(u) {
+		return "No process takes connections on " + u.leg.String() + "; " + socketText(near[0]) + " holds the port on that address only."
+	}
 	if s, ok := v.serverFor(u); ok && dead(s.Service) {
 		why = nameOf(s.Service) + " is " + s.State + diedOf(s.Service) + ", so no process takes connections on port " + itoa(int(u.leg.Port)) + "."
 	} else if len(v.listeners) == 0 {
@@ -106,6 +121,13 @@ func diedOf(s fact.Service) string {
 // fixStart starts the server that should serve the port.
 func (v *View) fixStart(u unheard) *originward.Fix {
 	port := itoa(int(u.leg.Port))
+	if near, _ := v.OnPort(u.leg); len(near) > 0 && v.heldBeside(u) {
+		who := firstOf(near[0].Program, "the server")
+		f := fix("Let "+who+" listen on "+addrOr(u.leg.Addr())+" too, or on every address.",
+			edit(v.listenPlace(near[0]), "listen on "+u.leg.String()+", or on the wildcard address"), onHost("restart "+who, ""))
+		f.Verify = "ss -ltn 'sport = :" + port + "' shows a socket for the address, and " + v.diagnoseAgain()
+		return f
+	}
 	s, ok := v.serverFor(u)
 	if !ok {
 		f := fix("Start the web server, or install one, so that port "+port+" is served.",

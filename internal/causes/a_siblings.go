@@ -136,7 +136,7 @@ func judgeFamilyMissing(v *View) []Verdict {
 		c.Proof("Is the address published?", isPublished(u.leg.Origin))
 		c.Apart("Is the family not bound to loopback or another address only?", v.noSocketOfFamily(u))
 		c.Says("no listener for "+fam,
-			u.leg.String()+" has no listener, while "+other+" is served.")
+			u.leg.String()+" has no listener, while "+other+".")
 		c.Fix(v.fixFamily(u))
 		out = append(out, c.Done())
 	}
@@ -150,7 +150,7 @@ func (v *View) otherFamily(l *Leg) (works Ans, what string) {
 		if works = directReaches(sib); !works.IsYes() {
 			works = v.Listening(sib)
 		}
-		return works, sib.String()
+		return works, sib.String() + " is served"
 	}
 	near, by := v.OnPort(l)
 	for _, s := range near {
@@ -161,7 +161,7 @@ func (v *View) otherFamily(l *Leg) (works Ans, what string) {
 	if len(near) == 0 {
 		return Ans{}, ""
 	}
-	return Yes(socketText(near[0])+" takes the other family only", by...), socketText(near[0])
+	return Yes(socketText(near[0])+" takes the other family only", by...), socketText(near[0]) + " takes the other family only"
 }
 
 // isPublished answers whether the edge has the address to connect to: by the

@@ -84,7 +84,7 @@ func judgeProviderDDoS(v *View) []Verdict {
 		}
 		works := directReaches(l)
 		fails, keys := v.Fails(l, 522, 520, 521)
-		if !works.IsYes() || !fails.IsYes() || !v.edgeOnly(l) {
+		if !works.IsYes() || !fails.IsYes() || !v.edgeOnly(l) || l.garbled() {
 			continue
 		}
 		c := newCase("firewall.provider-ddos", l.Subject()).Explains(keys...).Vague()
@@ -98,6 +98,14 @@ func judgeProviderDDoS(v *View) []Verdict {
 		out = append(out, c.Done())
 	}
 	return out
+}
+
+// garbled reports whether the edge's failures on the leg are responses that it
+// cannot read: what lies between loses packets, and TCP lets it change none.
+func (l *Leg) garbled() bool {
+	return len(l.Bads) > 0 && !slices.ContainsFunc(l.Bads, func(b Bad) bool {
+		return b.Fault != originward.HTTPProtocolError && b.Fault != originward.HTTPResponseHeaderSection
+	})
 }
 
 // edgeOnly reports whether the failures of a leg were seen by the edge itself.

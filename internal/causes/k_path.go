@@ -230,7 +230,7 @@ func judgeTransitLoss(v *View) []Verdict {
 			continue
 		}
 		fails, keys := v.Fails(l, 522, 520, 524)
-		if !fails.IsYes() || !v.edgeOnly(l) || !directReaches(l).IsYes() {
+		if !fails.IsYes() || !v.edgeOnly(l) || !directReaches(l).IsYes() || l.garbled() {
 			continue
 		}
 		c := newCase("path.transit-loss", l.Subject()).Explains(keys...).Vague()

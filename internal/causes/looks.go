@@ -15,6 +15,7 @@ var (
 	lookRoutes    = Look{originward.Host, fact.QRoutes, "ask the origin host which way a reply to the edge takes (`ip route get EDGE-ADDRESS`): add --ssh root@HOST or --host-evidence FILE"}
 	lookAddresses = Look{originward.Host, fact.QAddresses, "compare the record with the addresses on the origin host (`ip addr`): add --ssh root@HOST or --host-evidence FILE"}
 	lookServices  = Look{originward.Host, fact.QServices, "look at the web server's state on the origin host (`systemctl status`): add --ssh root@HOST or --host-evidence FILE"}
+	lookBeside    = Look{originward.Host, fact.QWebConfig, "see on which address the web server is told to listen: the port is held on another address of the host"}
 	lookMeant     = Look{originward.Host, fact.QWebConfig, "say which of the host's programs is to serve the site: none of their configurations names it"}
 	lookWrapped   = Look{originward.Host, fact.QBans, "look on the origin host whether the server asks hosts.deny (`ldd $(command -v SERVER) | grep libwrap`)"}
 	lookWeb       = Look{originward.Host, fact.QWebConfig, "read the web server's configuration on the origin host: add --ssh root@HOST or --host-evidence FILE"}

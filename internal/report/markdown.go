@@ -31,6 +31,12 @@ func Markdown(w io.Writer, d *originward.Diagnosis) error {
 			fmt.Fprintf(&b, "- %s\n", md(f))
 		}
 	}
+	if len(p.Seen) > 0 {
+		b.WriteString("\n## What was seen\n\n")
+		for _, l := range p.Seen {
+			fmt.Fprintf(&b, "- %s, %s: %s\n", l.Vantage, l.At, md(l.Text))
+		}
+	}
 	if len(p.Possible) > 0 {
 		b.WriteString("\n## Not excluded\n\n")
 		for _, r := range p.Possible {

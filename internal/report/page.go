@@ -31,6 +31,7 @@ type Page struct {
 	Verdict  string
 	Roots    []Block
 	Folded   []string     // consequences, one line each
+	Seen     []Line       // what was met, where no cause is named
 	Possible []Block      // not excluded, with what would decide
 	Diffs    []Difference // telling ones only
 	Missing  []Missing
@@ -108,6 +109,7 @@ func NewPage(d *originward.Diagnosis) Page {
 	p.Verdict = verdict(d)
 	p.Hops = hops(d)
 	p.Diffs = differences(d)
+	p.Seen = seen(d)
 	for _, n := range d.NotObserved {
 		if len(p.Missing) == maxMissing {
 			p.More++
@@ -159,10 +161,7 @@ func block(f *originward.Finding, ev map[string]*originward.Evidence) Block {
 				b.Omitted++
 				continue
 			}
-			b.Evidence = append(b.Evidence, Line{
-				ID: line(e.ID), Vantage: string(e.Vantage), At: e.At.UTC().Format("15:04:05"),
-				Text: line(e.Text), Reproduce: line(e.Reproduce), Against: against,
-			})
+			b.Evidence = append(b.Evidence, lineOf(e, against))
 		}
 	}
 	add(f.For, false)

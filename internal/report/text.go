@@ -65,6 +65,10 @@ func (t *text) page(p Page) {
 		}
 		t.para("  ", f, t.pal.dim)
 	}
+	if len(p.Seen) > 0 {
+		t.head("What was seen")
+		t.lines(p.Seen)
+	}
 	if len(p.Possible) > 0 {
 		t.head("Not excluded")
 		for _, b := range p.Possible {
@@ -115,7 +119,14 @@ func (t *text) block(b Block) {
 }
 
 func (t *text) evidence(b Block) {
-	for _, l := range b.Evidence {
+	t.lines(b.Evidence)
+	if b.Omitted > 0 {
+		t.para("    ", fmt.Sprintf("and %d more", b.Omitted), t.pal.dim)
+	}
+}
+
+func (t *text) lines(ls []Line) {
+	for _, l := range ls {
 		sign := "+"
 		if l.Against {
 			sign = "-"
@@ -125,9 +136,6 @@ func (t *text) evidence(b Block) {
 		if t.opt.Detail && l.Reproduce != "" {
 			t.b.WriteString(strings.Repeat(" ", len(lead)) + t.pal.code.Render("$ "+l.Reproduce) + "\n")
 		}
-	}
-	if b.Omitted > 0 {
-		t.para("    ", fmt.Sprintf("and %d more", b.Omitted), t.pal.dim)
 	}
 }
 
