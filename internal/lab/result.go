@@ -15,7 +15,7 @@ type Result struct {
 	Found      []originward.CauseID
 	Wrong      []string // everything that was not as expected; empty = the world holds
 	Took       time.Duration
-	Again      bool                 // it is of the second run, alone
+	Again      bool                  // it is of the second run, alone
 	Broken     *originward.Diagnosis // of the broken world, with every vantage
 	Bundle     []byte                // its evidence, as diagnose saved it
 }
