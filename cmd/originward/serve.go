@@ -107,5 +107,15 @@ func openStore(ctx context.Context, e *edge.Edge, log *slog.Logger) (*edgeapi.Li
 	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("store: %w", err), s.Close())
 	}
-	return live, s.Close, nil
+	run, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		live.Run(run)
+	}()
+	return live, func() error {
+		cancel()
+		<-done
+		return s.Close()
+	}, nil
 }

@@ -36,15 +36,6 @@ func Loader() config.Loader {
 	}
 }
 
-// Loader is the loader for zones that are served beside those of the running
-// configuration's file: its lists and databases are theirs, too.
-func (e *Edge) Loader() config.Loader {
-	cfg := e.Config()
-	l := Loader()
-	l.Use = config.Use{Lists: cfg.Lists, Places: cfg.Geo.Country != "" || cfg.Geo.ASN != ""}
-	return l
-}
-
 // lists remembers compiled lists: a file has many expressions and few lists.
 type lists struct {
 	of  []config.List

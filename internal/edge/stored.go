@@ -7,22 +7,22 @@ import (
 	"github.com/originward/originward/internal/config"
 )
 
-// SetStored puts zones in force beside those of the configuration file, in place
-// of the stored zones before. A name that the file has too stays the file's.
-// Requests under way keep what they began with; when a zone cannot be put in
-// force, nothing changes and the error says why.
-func (e *Edge) SetStored(zones []config.Zone) error {
+// SetStored puts zones and lists in force beside those of the configuration file,
+// in place of what was stored before. A name that the file has too stays the
+// file's. Requests under way keep what they began with; when a zone cannot be put
+// in force, nothing changes and the error says why.
+func (e *Edge) SetStored(zones []config.Zone, lists []config.List) error {
 	e.apply.Lock()
 	defer e.apply.Unlock()
 	if e.draining.Load() {
 		return errors.New("the edge is shutting down")
 	}
 	old := e.state.Load()
-	st, err := newState(withStored(e.file, zones), old, e.now)
+	st, err := newState(withStored(e.file, stored{zones, lists}), old, e.now)
 	if err != nil {
 		return err
 	}
-	e.stored = zones
+	e.stored = stored{zones, lists}
 	e.state.Store(st)
 	old.retire(st)
 	e.tell()
@@ -45,16 +45,27 @@ func (e *Edge) tell() {
 	}
 }
 
-// withStored is a configuration with stored zones beside its own.
-func withStored(cfg *config.Config, zones []config.Zone) *config.Config {
-	if len(zones) == 0 {
+// stored is what is in force beside the configuration file.
+type stored struct {
+	zones []config.Zone
+	lists []config.List
+}
+
+// withStored is a configuration with what is stored beside its own.
+func withStored(cfg *config.Config, st stored) *config.Config {
+	if len(st.zones)+len(st.lists) == 0 {
 		return cfg
 	}
 	all := *cfg
-	all.Zones = slices.Clone(cfg.Zones)
-	for _, z := range zones {
+	all.Zones, all.Lists = slices.Clone(cfg.Zones), slices.Clone(cfg.Lists)
+	for _, z := range st.zones {
 		if !slices.ContainsFunc(cfg.Zones, func(f config.Zone) bool { return f.Name == z.Name }) {
 			all.Zones = append(all.Zones, z)
+		}
+	}
+	for _, l := range st.lists {
+		if !slices.ContainsFunc(cfg.Lists, func(f config.List) bool { return f.Name == l.Name }) {
+			all.Lists = append(all.Lists, l)
 		}
 	}
 	return &all

@@ -13,6 +13,7 @@ import (
 	"github.com/originward/originward"
 	"github.com/originward/originward/internal/config"
 	"github.com/originward/originward/internal/dnsrec"
+	"github.com/originward/originward/internal/edge"
 	"github.com/originward/originward/internal/store"
 )
 
@@ -21,12 +22,14 @@ const (
 	kindRuleset  = "ruleset"          // name = phase
 	kindCert     = "certificate"      // for visitors
 	kindPullCert = "pull_certificate" // for origins
+	kindAccess   = "access_rule"      // name = target and value
+	kindList     = "list"             // of the account; name = its name
 )
 
 // compileZone reads a zone of the store in the form in which the edge serves it:
 // settings and rules go the way of the configuration file, so that both speak one
 // language.
-func compileZone(t *store.Tx, id string, load config.Loader) (config.Zone, error) {
+func compileZone(t *store.Tx, id string, cfg *config.Config) (config.Zone, error) {
 	z, err := t.Zone(id)
 	if err != nil {
 		return config.Zone{}, err
@@ -35,7 +38,11 @@ func compileZone(t *store.Tx, id string, load config.Loader) (config.Zone, error
 	if err != nil {
 		return config.Zone{}, err
 	}
-	out, err := compileParts(z, objects, load)
+	use, err := useOf(t, cfg)
+	if err != nil {
+		return config.Zone{}, err
+	}
+	out, err := compileParts(z, objects, use)
 	if err != nil {
 		return config.Zone{}, err
 	}
@@ -58,39 +65,74 @@ func edgeRecord(r store.Record, paused bool) originward.Record {
 	return x
 }
 
+// useOf is what expressions of stored zones find: the lists of the file and those
+// of the store, and whether there is a database of addresses.
+func useOf(t *store.Tx, cfg *config.Config) (config.Use, error) {
+	use := config.Use{Places: cfg.Geo.Country != "" || cfg.Geo.ASN != ""}
+	for _, l := range cfg.Lists {
+		if l.Line > 0 {
+			use.Lists = append(use.Lists, l)
+		}
+	}
+	lists, err := storedLists(t)
+	use.Lists = append(use.Lists, lists...)
+	return use, err
+}
+
+// rulesOf are the rules of a zone's objects in the configuration's form.
+func rulesOf(z store.Zone, objects []store.Object) (map[string]any, error) {
+	rules, access := map[string]any{}, []map[string]any{}
+	for _, o := range objects {
+		switch o.Kind {
+		case kindRuleset:
+			p, ok := phaseOf(o.Name)
+			if !ok {
+				continue
+			}
+			var set rulesetBody
+			if err := json.Unmarshal(o.Body, &set); err != nil {
+				return nil, err
+			}
+			list := make([]map[string]any, len(set.Rules))
+			for i, r := range set.Rules {
+				list[i] = r.forConfig()
+			}
+			rules[p.key] = list
+		case kindAccess:
+			x, err := accessForConfig(o)
+			if err != nil {
+				return nil, err
+			}
+			access = append(access, x)
+		}
+	}
+	rules["ip_access"] = access
+	if v, ok := z.Settings["hotlink_protection"]; ok {
+		rules["hotlink_protection"] = v
+	}
+	return rules, nil
+}
+
 // compileParts compiles settings, rules and certificates.
-func compileParts(z store.Zone, objects []store.Object, load config.Loader) (config.Zone, error) {
+func compileParts(z store.Zone, objects []store.Object, use config.Use) (config.Zone, error) {
 	doc := map[string]any{"name": z.Name}
 	for _, s := range zoneSettings {
 		if v, ok := z.Settings[s.id]; ok && s.key {
 			doc[s.id] = v
 		}
 	}
-	rules := map[string]any{}
-	for _, o := range objects {
-		if o.Kind != kindRuleset {
-			continue
-		}
-		p, ok := phaseOf(o.Name)
-		if !ok {
-			continue
-		}
-		var set rulesetBody
-		if err := json.Unmarshal(o.Body, &set); err != nil {
-			return config.Zone{}, err
-		}
-		list := make([]map[string]any, len(set.Rules))
-		for i, r := range set.Rules {
-			list[i] = r.forConfig()
-		}
-		rules[p.key] = list
+	rules, err := rulesOf(z, objects)
+	if err != nil {
+		return config.Zone{}, err
 	}
 	doc["rules"] = rules
 	raw, err := json.Marshal(map[string]any{"listen": map[string]any{}, "zones": []any{doc}})
 	if err != nil {
 		return config.Zone{}, err
 	}
-	cfg, err := load.Parse("store", raw)
+	loader := edge.Loader()
+	loader.Use = use
+	cfg, err := loader.Parse("store", raw)
 	if err != nil {
 		return config.Zone{}, err
 	}
@@ -129,7 +171,7 @@ func keyPair(body json.RawMessage) (*tls.Certificate, error) {
 // checkZone compiles a zone as a transaction leaves it: what the edge could not
 // serve is refused before it is kept. pointer turns the place of a problem in the
 // configuration's form into one of the request's body.
-func checkZone(t *store.Tx, id string, load config.Loader, pointer func(key string) string) error {
+func (a *API) checkZone(t *store.Tx, id string, pointer func(key string) string) error {
 	z, err := t.Zone(id)
 	if err != nil {
 		return err
@@ -141,7 +183,11 @@ func checkZone(t *store.Tx, id string, load config.Loader, pointer func(key stri
 	if on(z.Settings["tls_client_auth"]) && !hasKind(objects, kindPullCert) {
 		return invalid(codeSetting, "/value", "tls_client_auth needs a client certificate: upload one to origin_tls_client_auth first")
 	}
-	if _, err = compileParts(z, objects, load); err == nil {
+	use, err := useOf(t, a.edge.Config())
+	if err != nil {
+		return err
+	}
+	if _, err = compileParts(z, objects, use); err == nil {
 		return nil
 	}
 	var problems config.Problems

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"slices"
 	"sync"
@@ -25,6 +26,7 @@ type Live struct {
 
 	mu    sync.Mutex
 	zones map[string]config.Zone // by id; guarded by mu
+	lists []config.List          // guarded by mu
 }
 
 // reloadTime bounds reading what has changed.
@@ -39,6 +41,9 @@ func NewLive(ctx context.Context, s *store.Store, e *edge.Edge, log *slog.Logger
 	err := s.View(ctx, func(t *store.Tx) error {
 		zones, err := t.Zones()
 		if err != nil {
+			return err
+		}
+		if err := l.loadLists(t); err != nil {
 			return err
 		}
 		for _, z := range zones {
@@ -68,11 +73,11 @@ func (l *Live) committed(c store.Changed) {
 			}
 		}
 		if c.Global {
-			return l.loadTokens(t)
+			return errors.Join(l.loadTokens(t), l.loadLists(t))
 		}
 		return nil
 	})
-	if err == nil && len(c.Zones) > 0 {
+	if err == nil {
 		err = l.apply()
 	}
 	if err != nil {
@@ -82,7 +87,7 @@ func (l *Live) committed(c store.Changed) {
 
 // load reads one zone; a zone that cannot be served is left out, and said.
 func (l *Live) load(t *store.Tx, id string) error {
-	z, err := compileZone(t, id, l.edge.Loader())
+	z, err := compileZone(t, id, l.edge.Config())
 	switch {
 	case isStoreRefusal(err): // deleted
 		delete(l.zones, id)
@@ -94,6 +99,11 @@ func (l *Live) load(t *store.Tx, id string) error {
 	}
 	l.zones[id] = z
 	return nil
+}
+
+func (l *Live) loadLists(t *store.Tx) (err error) {
+	l.lists, err = storedLists(t)
+	return err
 }
 
 func (l *Live) loadTokens(t *store.Tx) error {
@@ -127,7 +137,7 @@ func (l *Live) apply() error {
 		all = append(all, z)
 	}
 	slices.SortFunc(all, func(a, b config.Zone) int { return cmp.Compare(a.Name, b.Name) })
-	return l.edge.SetStored(all)
+	return l.edge.SetStored(all, l.lists)
 }
 
 // token finds a token by the hash of its value; nil = there is none.

@@ -313,7 +313,7 @@ func (a *API) editRuleset(c *call, find func(*store.Tx) (store.Object, error), p
 		if err != nil {
 			return err
 		}
-		return checkZone(t, c.zone.id, a.edge.Loader(), func(key string) string { return pointer(rulesKey.ReplaceAllString(key, "rules$1")) })
+		return a.checkZone(t, c.zone.id, func(key string) string { return pointer(rulesKey.ReplaceAllString(key, "rules$1")) })
 	})
 	if err != nil {
 		return nil, err
@@ -339,6 +339,9 @@ func rulePointer(key string) string {
 }
 
 var oneRule = regexp.MustCompile(`^/rules/\d+`)
+
+// oneAccess is a rule of the configuration's list of IP access rules.
+var oneAccess = regexp.MustCompile(`^/rules/ip_access/\d+`)
 
 func (a *API) findRuleset(c *call) func(*store.Tx) (store.Object, error) {
 	return func(t *store.Tx) (store.Object, error) {

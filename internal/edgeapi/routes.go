@@ -35,6 +35,11 @@ var (
 	tokensWrite   = need{"API Tokens", true}
 	purge         = need{"Cache Purge", true}
 	logsRead      = need{"Logs", false}
+	analytics     = need{"Analytics", false}
+	accessRead    = need{"Firewall Services", false}
+	accessWrite   = need{"Firewall Services", true}
+	listsRead     = need{"Account Rule Lists", false}
+	listsWrite    = need{"Account Rule Lists", true}
 )
 
 // routes lists what is served; to add a call is one line.
@@ -69,7 +74,7 @@ func (a *API) routes() []route {
 		{"PATCH", "/zones/{zone}", zoneWrite, a.changeZone, "change a zone", zonePatch{}, false},
 		{"DELETE", "/zones/{zone}", zoneWrite, a.deleteZone, "delete a zone with everything in it", nil, false},
 		{"PUT", "/zones/{zone}/activation_check", zoneWrite, a.activationCheck, "check the zone's delegation again", nil, false},
-		{"POST", "/zones/{zone}/purge_cache", purge, a.purgeCache, "purge the cache", purgeIn{}, false},
+		{"POST", "/zones/{zone}/purge_cache", purge, a.purgeCache, "forget kept responses", purgeIn{}, true},
 
 		{"GET", "/zones/{zone}/dns_records", dnsRead, a.records, "list DNS records", nil, false},
 		{"POST", "/zones/{zone}/dns_records", dnsWrite, a.createRecord, "add a DNS record", recordIn{}, false},
@@ -100,6 +105,22 @@ func (a *API) routes() []route {
 		{"DELETE", "/zones/{zone}/rulesets/{ruleset}/rules/{rule}", wafWrite, a.deleteRule, "delete a rule", nil, false},
 		{"GET", "/zones/{zone}/rulesets/phases/{phase}/entrypoint", wafRead, a.phaseRuleset, "the ruleset of a phase", nil, false},
 		{"PUT", "/zones/{zone}/rulesets/phases/{phase}/entrypoint", wafWrite, a.replacePhase, "replace the rules of a phase", rulesetIn{}, false},
+
+		{"GET", "/zones/{zone}/firewall/access_rules/rules", accessRead, a.accessRules, "list IP access rules", nil, false},
+		{"POST", "/zones/{zone}/firewall/access_rules/rules", accessWrite, a.createAccessRule, "add an IP access rule", accessIn{}, false},
+		{"GET", "/zones/{zone}/firewall/access_rules/rules/{rule}", accessRead, a.accessRule, "one IP access rule", nil, false},
+		{"PATCH", "/zones/{zone}/firewall/access_rules/rules/{rule}", accessWrite, a.changeAccessRule, "change mode or notes of an IP access rule", accessIn{}, false},
+		{"DELETE", "/zones/{zone}/firewall/access_rules/rules/{rule}", accessWrite, a.deleteAccessRule, "delete an IP access rule", nil, false},
+		{"GET", "/accounts/{account}/rules/lists", listsRead, a.lists, "list named lists", nil, false},
+		{"POST", "/accounts/{account}/rules/lists", listsWrite, a.createList, "make a list", listIn{}, false},
+		{"GET", "/accounts/{account}/rules/lists/{list}", listsRead, a.list, "one list", nil, false},
+		{"PUT", "/accounts/{account}/rules/lists/{list}", listsWrite, a.changeList, "change a list's description", listIn{}, false},
+		{"DELETE", "/accounts/{account}/rules/lists/{list}", listsWrite, a.deleteList, "delete a list that no rule uses", nil, false},
+		{"GET", "/accounts/{account}/rules/lists/{list}/{part}", listsRead, a.listPart, "items: a list's items; of the list bulk_operations: a change of items", nil, false},
+		{"POST", "/accounts/{account}/rules/lists/{list}/items", listsWrite, a.addListItems, "add items", []itemIn{}, false},
+		{"PUT", "/accounts/{account}/rules/lists/{list}/items", listsWrite, a.replaceListItems, "replace all items", []itemIn{}, false},
+		{"DELETE", "/accounts/{account}/rules/lists/{list}/items", listsWrite, a.deleteListItems, "take items out", itemsOut{}, false},
+		{"POST", "/graphql", anyToken, a.graphQL, "security events: viewer, zones, firewallEventsAdaptive", graphIn{}, true},
 
 		{"GET", "/zones/{zone}/custom_certificates", sslRead, a.customCerts, "list uploaded certificates", nil, false},
 		{"POST", "/zones/{zone}/custom_certificates", sslWrite, a.addCustomCert, "upload a certificate for visitors", certIn{}, false},

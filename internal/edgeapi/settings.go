@@ -44,6 +44,7 @@ var zoneSettings = []settingDef{
 	{id: "always_use_https", allowed: switchable, key: true, value: func(_ *config.Config, z *config.Zone) any {
 		return onOff(z.AlwaysUseHTTPS && z.SSL != originward.SSLOff)
 	}},
+	{id: "hotlink_protection", allowed: switchable, value: func(_ *config.Config, z *config.Zone) any { return onOff(z.Rules.Hotlink) }},
 	{id: "http2", value: fixed("on")},
 	{id: "http3", value: fixed("off")},
 	{id: "min_tls_version", allowed: []string{"1.0", "1.1", "1.2", "1.3"}, key: true, value: func(_ *config.Config, z *config.Zone) any { return versionName(z.MinTLS) }},

@@ -83,6 +83,8 @@ zones: [{name: file.example, records: [{type: A, name: file.example, content: 12
 	return k
 }
 
+func (k *kept) slog() *slog.Logger { return slog.New(slog.NewTextHandler(k.log, nil)) }
+
 // reply1 is an answer as a client reads it.
 type reply1 struct {
 	status int

@@ -14,6 +14,7 @@ import (
 	"github.com/originward/originward"
 	"github.com/originward/originward/internal/config"
 	"github.com/originward/originward/internal/dnsrec"
+	"github.com/originward/originward/internal/edge/cache"
 	"github.com/originward/originward/internal/edge/rules"
 	"github.com/originward/originward/internal/store"
 )
@@ -259,7 +260,7 @@ func (a *API) updateZone(c *call, pointer func(string) string, f func(*store.Zon
 		if err = t.PutZone(&z); err != nil {
 			return err
 		}
-		return checkZone(t, z.ID, a.edge.Loader(), pointer)
+		return a.checkZone(t, z.ID, pointer)
 	})
 	return z, err
 }
@@ -283,13 +284,14 @@ type purgeIn struct {
 	Prefixes   []string          `json:"prefixes,omitempty"`
 }
 
-// purgeCache takes every form of the original. This edge keeps no answers of
-// origins, so there is never anything left to purge.
+// purgeCache makes the edge forget kept responses of a zone, in every form of the
+// original.
 func (a *API) purgeCache(c *call) (*reply, error) {
 	var in purgeIn
 	if err := c.read(&in); err != nil {
 		return nil, err
 	}
+	p := cache.Purge{Everything: in.Everything, Tags: in.Tags, Hosts: in.Hosts, Prefixes: in.Prefixes}
 	forms := 0
 	for _, given := range []bool{in.Everything, len(in.Files) > 0, len(in.Tags) > 0, len(in.Hosts) > 0, len(in.Prefixes) > 0} {
 		if given {
@@ -298,6 +300,24 @@ func (a *API) purgeCache(c *call) (*reply, error) {
 	}
 	if forms != 1 {
 		return nil, invalid(codeField, "", "exactly one of purge_everything, files, tags, hosts, prefixes must be given")
+	}
+	for i, raw := range in.Files {
+		// A file is its URL, or an object that has it beside header fields, which the
+		// edge's keys do not hold.
+		var u string
+		var o struct {
+			URL string `json:"url"`
+		}
+		if json.Unmarshal(raw, &u) != nil {
+			if err := json.Unmarshal(raw, &o); err != nil || o.URL == "" {
+				return nil, invalid(codeField, fmt.Sprintf("/files/%d", i), "a file is its URL, or {url: URL}")
+			}
+			u = o.URL
+		}
+		p.URLs = append(p.URLs, u)
+	}
+	if _, ok := a.edge.Purge(c.zone.name, p); !ok {
+		return nil, store.ErrNotFound
 	}
 	return &reply{result: map[string]string{"id": c.zone.id}}, nil
 }

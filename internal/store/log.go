@@ -103,7 +103,8 @@ func scanEvent(r scanner) (Event, error) {
 // maxEvents bounds the events kept of a zone: the oldest make room.
 const maxEvents = 100_000
 
-// AddEvents keeps events, in one transaction. Nobody is told: they change nothing.
+// AddEvents keeps events, in one transaction; those whose id is there already are
+// left out. Nobody is told: they change nothing.
 func (s *Store) AddEvents(ctx context.Context, events []Event) error {
 	if !s.postgres {
 		s.mu.Lock()
@@ -118,7 +119,7 @@ func (s *Store) AddEvents(ctx context.Context, events []Event) error {
 		if e.ID == "" {
 			e.ID = NewID(e.At)
 		}
-		if _, err = t.exec(`INSERT INTO events (id, zone, at, ray, body) VALUES (?, ?, ?, ?, ?)`, e.ID, e.Zone, micro(e.At), e.Ray, string(e.Body)); err != nil {
+		if _, err = t.exec(`INSERT INTO events (id, zone, at, ray, body) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`, e.ID, e.Zone, micro(e.At), e.Ray, string(e.Body)); err != nil {
 			_ = t.tx.Rollback() // the first error says why
 			return err
 		}

@@ -269,6 +269,13 @@ func testEvents(t *testing.T, place string) {
 	if all := find(EventQuery{}); len(all) != 5 || all[0].Ray != "ray4" || !all[4].At.Equal(at) {
 		t.Errorf("events %+v", all)
 	}
+	again := find(EventQuery{Limit: 1})
+	if err := s.AddEvents(t.Context(), again); err != nil {
+		t.Fatal(err)
+	}
+	if all := find(EventQuery{}); len(all) != 5 {
+		t.Errorf("%d events after one was added again", len(all))
+	}
 	if one := find(EventQuery{Ray: "ray2"}); len(one) != 1 || one[0].Ray != "ray2" {
 		t.Errorf("by ray %+v", one)
 	}
