@@ -21,7 +21,9 @@ import (
 	"github.com/originward/originward/internal/firewall/nfnl"
 )
 
-var speed = flag.Bool("difftest.speed", false, "measure reading and answering large rulesets (takes a minute)")
+var speed = flag.Bool("difftest.speed", false, "measure reading and answering large rulesets (takes minutes, most of them the kernel's)")
+
+var speedCase = flag.String("difftest.case", "", "with -difftest.speed: only rulesets whose name holds this")
 
 // childEnv makes the test binary measure instead of test, as a process of its own whose memory counts.
 const childEnv = "ORIGINWARD_FIREWALL_MEASURE"
@@ -205,6 +207,9 @@ func TestSpeed(t *testing.T) {
 	needRoot(t, "nft", "ipset", "iptables-nft")
 	t.Logf("%-44s %10s %10s %10s %12s %8s", "ruleset", "dump", "read", "2 answers", "beyond, cpu", "peak")
 	for _, c := range rulesetsForSpeed {
+		if !strings.Contains(c.name, *speedCase) {
+			continue
+		}
 		w := newWorld(t)
 		var b strings.Builder
 		c.write(&b)
