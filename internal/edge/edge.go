@@ -238,7 +238,7 @@ func (e *Edge) flushLog() {
 		if err := e.access.flush(); err != nil {
 			e.log.Error("access log", "error", err)
 		}
-		if err := e.guard.events.Failed(); err != nil {
+		if err := e.guard.events.Flush(); err != nil {
 			e.log.Error("security events", "error", err)
 		}
 	}

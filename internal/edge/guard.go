@@ -140,7 +140,7 @@ func (g *guard) reopen() error {
 func (g *guard) close() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	var errs []error
+	errs := []error{g.events.Flush()}
 	for _, f := range []*logfile.File{g.access, g.event} {
 		if f != nil {
 			errs = append(errs, f.Close())

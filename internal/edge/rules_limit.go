@@ -26,6 +26,9 @@ func (c *compiler) rateLimit(phase string, l config.RateLimit) rules.RateLimit {
 			out.Characteristics = append(out.Characteristics, rules.Characteristic{Name: s, Of: v})
 		}
 	}
+	if len(l.Characteristics) > 0 && len(out.Characteristics) == 0 { // the data centre alone: all visitors together
+		out.Characteristics = []rules.Characteristic{{Of: rules.Text("")}}
+	}
 	if l.Counting != "" {
 		e, err := rules.CompileWith(l.Counting, c.options(true))
 		c.failed(l.Line, err)

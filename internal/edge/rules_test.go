@@ -1,19 +1,23 @@
 package edge
 
 import (
+	"bufio"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/originward/originward/internal/edge/challenge"
 	"github.com/originward/originward/internal/edge/events"
@@ -298,6 +302,7 @@ func TestRateLimits(t *testing.T) {
     - {expression: 'http.request.uri.path eq "/throttle"', requests_per_period: 2, period: 60, mitigation_timeout: 0}
     - {expression: 'http.request.uri.path eq "/logged"', action: log, requests_per_period: 1, period: 60}
     - {expression: 'http.request.uri.path eq "/prove"', action: js_challenge, requests_per_period: 1, period: 60}
+    - {expression: 'http.request.uri.path eq "/all"', requests_per_period: 1, period: 60, characteristics: [cf.colo.id]}
 `)
 	for i, tc := range []struct {
 		url    string
@@ -310,6 +315,7 @@ func TestRateLimits(t *testing.T) {
 		{"/throttle", "", 200, false}, {"/throttle", "", 200, false}, {"/throttle", "", 429, true},
 		{"/logged", "", 200, false}, {"/logged", "", 200, false},
 		{"/prove", "", 200, false}, {"/prove", "", 403, false},
+		{"/all", "", 200, false}, {"/all", "", 429, true},
 	} {
 		n := asked.Load()
 		r := w.get("http://shop.example"+tc.url, "X-API-Key", tc.key)
@@ -415,12 +421,12 @@ security_events: {file: '%s', client_address: none, query: off, memory: 2}
 		t.Fatal(err)
 	}
 	waitFor(t, "three lines of the access log", func() bool { _ = w.edge.access.flush(); return len(lines(access)) == 3 })
+	waitFor(t, "three events written", func() bool { return len(lines(event)) == 3 })
 	for _, l := range append(lines(access), lines(event)...) {
 		if !json.Valid([]byte(l)) || strings.Contains(l, "secret") || strings.Contains(l, "127.0.0.1") {
 			t.Errorf("line %s", l)
 		}
 	}
-	waitFor(t, "three events written", func() bool { return len(lines(event)) == 3 })
 	if n := len(w.edge.Events(events.Filter{})); n != 2 {
 		t.Errorf("%d events remembered, want 2", n)
 	}
@@ -544,5 +550,64 @@ zones:
 		if r.Header.Get("X-Secret") != "" || strings.HasPrefix(want, "200") && r.Header.Get("X-Add") != "yes" {
 			t.Errorf("%s: header %v", path, r.Header)
 		}
+	}
+}
+
+// 50,000 keys of a rate limit through the edge: memory stays flat, who is blocked stays
+// blocked, and others are served.
+func TestFloodOfKeys(t *testing.T) {
+	if testing.Short() {
+		t.Skip("sends 50,000 requests")
+	}
+	w, _ := ruledEdge(t, "access_log: {enabled: off}\n", `  cache: {level: everything}
+  rules:
+    rate_limits: [{expression: 'http.request.uri.path eq "/page"', requests_per_period: 2, period: 3600, mitigation_timeout: 3600, characteristics: [cf.colo.id, 'http.request.headers["x-key"]']}]
+`)
+	ask := func(key string) int { return w.get("http://shop.example/page", "X-Key", key).StatusCode }
+	for range 3 {
+		ask("bad")
+	}
+	flood := func(from, to int) {
+		c := w.visitor(false)
+		defer c.Close()
+		_ = c.SetDeadline(time.Now().Add(2 * time.Minute))
+		go func() {
+			b := bufio.NewWriter(c)
+			for i := from; i < to; i++ {
+				fmt.Fprintf(b, "GET /page HTTP/1.1\r\nHost: shop.example\r\nX-Key: %d\r\n\r\n", i)
+			}
+			_ = b.Flush() // the answers tell
+		}()
+		r := bufio.NewReader(c)
+		for i := from; i < to; i++ {
+			resp, err := http.ReadResponse(r, nil)
+			if err != nil {
+				t.Fatalf("key %d: %v", i, err)
+			}
+			if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != 200 {
+				t.Fatalf("key %d: %s, %v", i, resp.Status, err)
+			}
+		}
+	}
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	flood(0, 2000)
+	before := heap()
+	flood(2000, 50_000)
+	if grown := int64(heap()) - int64(before); grown > 8<<20 {
+		t.Errorf("48,000 keys grew the heap by %d bytes", grown)
+	}
+	if n := w.edge.limiter.Len(); n < 49_000 {
+		t.Errorf("%d keys are counted", n)
+	}
+	if got := ask("bad"); got != 429 {
+		t.Errorf("the flood freed a blocked key: %d", got)
+	}
+	if got := ask("new"); got != 200 {
+		t.Errorf("a healthy visitor: %d", got)
 	}
 }

@@ -127,6 +127,9 @@ func rateLimits(s rules.Set) []ruleJSON {
 		x := newRule(r.Head, r.Response)
 		x.RateLimit = &limitJSON{Characteristics: []string{"cf.colo.id"}, Period: int(r.Period.Seconds()), Mitigation: int(r.Mitigation.Seconds())}
 		for _, c := range r.Characteristics {
+			if c.Name == "" { // nothing beside the data centre
+				continue
+			}
 			x.RateLimit.Characteristics = append(x.RateLimit.Characteristics, strings.TrimSuffix(c.Name, "[0]"))
 		}
 		if len(r.Characteristics) == 0 {

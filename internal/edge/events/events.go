@@ -102,6 +102,7 @@ type Log struct {
 	next   int       // guarded by mu
 	size   int       // guarded by mu
 	out    io.Writer // guarded by mu; nil = none
+	buf    []byte    // lines on their way; guarded by mu
 	policy Policy    // guarded by mu
 	failed error     // guarded by mu; the first failure to write
 }
@@ -121,6 +122,7 @@ func (l *Log) Set(out io.Writer, p Policy, size int) {
 			l.keepLocked(kept[i])
 		}
 	}
+	l.flushLocked()
 	l.out, l.policy = out, p
 }
 
@@ -131,7 +133,11 @@ func (l *Log) Policy() Policy {
 	return l.policy
 }
 
-// Add keeps events of one request.
+// gather is how many bytes of lines are written at once: under a flood of blocked
+// requests a system call for each would cost more than the rest.
+const gather = 32 << 10
+
+// Add keeps events of one request. Lines are gathered until there are many, or Flush.
 func (l *Log) Add(list ...Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -141,19 +147,32 @@ func (l *Log) Add(list ...Event) {
 			continue
 		}
 		b, err := json.Marshal(e)
-		if err == nil {
-			_, err = l.out.Write(append(b, '\n'))
-		}
 		if err != nil && l.failed == nil {
 			l.failed = err
+			continue
 		}
+		l.buf = append(append(l.buf, b...), '\n')
+	}
+	if len(l.buf) >= gather {
+		l.flushLocked()
 	}
 }
 
-// Failed gives the first failure to write since it was last asked for.
-func (l *Log) Failed() error {
+func (l *Log) flushLocked() {
+	if len(l.buf) > 0 && l.out != nil {
+		if _, err := l.out.Write(l.buf); err != nil && l.failed == nil {
+			l.failed = err
+		}
+	}
+	l.buf = l.buf[:0]
+}
+
+// Flush writes what has been gathered. It returns the first failure since it was last
+// called.
+func (l *Log) Flush() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.flushLocked()
 	err := l.failed
 	l.failed = nil
 	return err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/netip"
 	"strings"
 	"testing"
@@ -36,6 +37,9 @@ func TestLog(t *testing.T) {
 		if got := rays(tc.f); got != tc.want {
 			t.Errorf("%+v: %q, want %q", tc.f, got, tc.want)
 		}
+	}
+	if err := l.Flush(); err != nil {
+		t.Fatal(err)
 	}
 	if n := strings.Count(out.String(), "\n"); n != 5 {
 		t.Errorf("%d lines written, want 5", n)
@@ -79,5 +83,33 @@ func TestPolicy(t *testing.T) {
 	}
 	if (Policy{Sample: 0}).Takes(ray.New()) || !Everything.Takes(ray.New()) {
 		t.Error("the ends of the range")
+	}
+}
+
+// failing is a disk that is full.
+type failing struct{}
+
+func (failing) Write([]byte) (int, error) { return 0, io.ErrShortWrite }
+
+func TestFlush(t *testing.T) {
+	l := New(10)
+	var out bytes.Buffer
+	l.Set(&out, Everything, 10)
+	for range 100 {
+		l.Add(Event{Ray: "1", Expression: strings.Repeat("x", 400)})
+	}
+	if n := strings.Count(out.String(), "\n"); n == 0 || n == 100 {
+		t.Errorf("%d of 100 lines written before the flush: they are not gathered, or without bound", n)
+	}
+	l.Set(failing{}, Everything, 10) // what was gathered goes where it would have
+	if n := strings.Count(out.String(), "\n"); n != 100 {
+		t.Errorf("%d of 100 lines written", n)
+	}
+	l.Add(Event{Ray: "2"})
+	if err := l.Flush(); err == nil {
+		t.Error("a failure is not told")
+	}
+	if err := l.Flush(); err != nil {
+		t.Errorf("a failure is told twice: %v", err)
 	}
 }

@@ -165,3 +165,56 @@ func TestDecide(t *testing.T) {
 		}
 	}
 }
+
+// What rules make of a visitor's fields can stand in a request line and in Location.
+func FuzzTargets(f *testing.F) {
+	to := must2(f, `concat("/", url_decode(http.request.uri.args["a"][0], "ru"), http.request.headers["x-two"][0])`)
+	path := must2(f, `url_decode(http.request.uri.path, "ru")`)
+	query := must2(f, `url_decode(http.request.uri.query, "r")`)
+	yes, err := Compile("true")
+	if err != nil {
+		f.Fatal(err)
+	}
+	h := Head{ID: "1", Enabled: true, Expression: yes}
+	set := Set{Rewrites: []RewriteRule{{Head: h, Path: &path, Query: &query}}, Redirects: []RedirectRule{{Head: h, Target: to, PreserveQuery: true}}}
+	f.Add("/a%0d%0ab", "a=%0aX", "v")
+	f.Add("//evil", "a=/evil.example", "\r\n")
+	f.Add("/%u000a?", "a=%23x", "\\")
+	f.Fuzz(func(t *testing.T, p, q, v string) {
+		r := request()
+		r.Path, r.Query, r.Target = []byte(p), []byte(q), []byte(p+"?"+q)
+		r.Headers = headers{"X-Two", v}
+		clean := func(what string, b []byte) {
+			for _, c := range b {
+				if c <= ' ' || c >= 0x7f {
+					t.Fatalf("%s %q holds %q", what, b, c)
+				}
+			}
+		}
+		if strings.ContainsFunc(q, func(c rune) bool { return c <= ' ' || c >= 0x7f }) {
+			return // no request has such a query
+		}
+		if rule, to := set.Redirected(r); rule != nil {
+			clean("Location", []byte(to))
+			if strings.HasPrefix(to, "//") || strings.HasPrefix(to, `/\`) {
+				t.Fatalf("Location %q leads to another site", to)
+			}
+		}
+		set.Rewritten(r)
+		if len(p) > 0 {
+			clean("target", r.Target)
+			if r.Path[0] != '/' && len(r.Path) > 0 {
+				t.Fatalf("path %q", r.Path)
+			}
+		}
+	})
+}
+
+func must2(t testing.TB, src string) Value {
+	t.Helper()
+	v, err := CompileValue(src, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
