@@ -125,7 +125,7 @@ func fixBundle(ctx context.Context, s streams, b *originward.Bundle, ask diagnos
 	ask.LocalHost, ask.HostEvidence = true, nil
 	p := newProgress(s)
 	p.say("working out the plan")
-	plan, err := remedy.MakePlan(ctx, b)
+	plan, err := remedy.MakePlan(ctx, b, remedy.API{Base: ask.CDNAPI, TokenFile: absolute(o.look.cdnTokenFile)})
 	if errors.Is(err, remedy.ErrNoCause) {
 		return none, fixNothing(s, b, o)
 	}

@@ -1,5 +1,11 @@
 package lab
 
+import (
+	"github.com/originward/originward"
+	"github.com/originward/originward/internal/causes"
+	"github.com/originward/originward/internal/remedy"
+)
+
 // notCurable says why a world cannot be cured on its origin; empty = it must
 // be. Worlds that are healthy, or broken elsewhere, have nothing to cure there.
 func notCurable(w *World) string {
@@ -9,15 +15,33 @@ func notCurable(w *World) string {
 	case w.Noisy || w.Undecided || len(w.Causes) == 0:
 		return "no cause is named"
 	case w.Shared:
-		return "the host shares this machine's file system"
+		return "the host shares this machine's file system and processes"
 	}
 	if why, ok := notHere[w.Name]; ok {
 		return why
 	}
 	for _, id := range w.Causes {
-		if why, ok := notOnHost[id]; ok {
-			return why
+		c, _ := causes.Find(id)
+		if !remedy.Cures(id) || c.Where == originward.WhereCDN {
+			return string(id) + ": " + notOnHost(id)
 		}
 	}
 	return ""
+}
+
+// notOnHost says why no change of the origin cures a cause.
+func notOnHost(id originward.CauseID) string {
+	if why, ok := byHand[id]; ok {
+		return why
+	}
+	c, _ := causes.Find(id)
+	switch c.Where {
+	case originward.WhereCDN:
+		return "cured in the CDN's configuration"
+	case originward.WhereNetwork, originward.WhereProvider:
+		return "cured by the network or the provider"
+	case originward.WhereVisitor:
+		return "nothing at the origin cures it"
+	}
+	return "no change of the host that is safe for every site cures it"
 }

@@ -126,8 +126,25 @@ func (c *Config) Undo(ctx context.Context, m *Machine, before json.RawMessage) e
 	if err := json.Unmarshal(before, &was); err != nil {
 		return err
 	}
+	if !m.Force {
+		for i, f := range was.Files {
+			now, err := readFile(f.Path)
+			if err != nil {
+				return err
+			}
+			if !now.same(f) && !now.same(was.Written[i]) {
+				return fmt.Errorf("%s was changed since; take the fix out of it by hand, or use --force to write back what it was", f.Path)
+			}
+		}
+	}
+	serves := c.Serve != nil && c.Then != ""
+	if serves && !was.Running && c.Serve.running() { // before its configuration may be one that it refuses
+		if err := c.Serve.run(ctx, m, "stop"); err != nil {
+			return err
+		}
+	}
 	changed := false
-	for i, f := range was.Files {
+	for _, f := range was.Files {
 		now, err := readFile(f.Path)
 		if err != nil {
 			return err
@@ -135,23 +152,23 @@ func (c *Config) Undo(ctx context.Context, m *Machine, before json.RawMessage) e
 		if now.same(f) {
 			continue
 		}
-		if !m.Force && !now.same(was.Written[i]) {
-			return fmt.Errorf("%s was changed since; take the fix out of it by hand, or use --force to write back what it was", f.Path)
-		}
 		if err := f.write(); err != nil {
 			return fmt.Errorf("write %s: %w", f.Path, err)
 		}
 		changed = true
 	}
-	if c.Serve == nil || c.Then == "" {
+	if !serves || !was.Running {
 		return nil
 	}
+	if len(c.Test) > 0 {
+		if _, err := m.Run(ctx, "", c.Test[0], c.Test[1:]...); err != nil {
+			return nil //nolint:nilerr // it refused these files before too: it goes on with what it has read
+		}
+	}
 	switch running := c.Serve.running(); {
-	case running && !was.Running:
-		return c.Serve.run(ctx, m, "stop")
 	case running && changed:
-		return c.Serve.run(ctx, m, c.Then)
-	case !running && was.Running:
+		return c.Serve.run(ctx, m, c.then(true))
+	case !running:
 		return c.Serve.run(ctx, m, opStart)
 	}
 	return nil
@@ -176,7 +193,7 @@ func testOf(d Daemon) []string {
 		if conf == "" {
 			conf = "/etc/haproxy/haproxy.cfg"
 		}
-		return []string{exe, "-c", "-q", "-f", conf}
+		return []string{exe, "-c", "-f", conf}
 	case "lighttpd":
 		if conf == "" {
 			conf = "/etc/lighttpd/lighttpd.conf"

@@ -10,6 +10,8 @@ var kinds = map[string]func() Action{
 	"table":    func() Action { return &Table{} },
 	"route":    func() Action { return &Route{} },
 	"sysctl":   func() Action { return &Sysctl{} },
+	"record":   func() Action { return &Record{} },
+	"ssl":      func() Action { return &SSL{} },
 	"config":   func() Action { return &Config{} },
 	"service":  func() Action { return &Service{} },
 }

@@ -31,10 +31,11 @@ var remedies = map[originward.CauseID]planner{
 	"path.return-route-captured":  planRoute,
 	"path.asymmetric-return":      planLoose,
 
-	"listener.loopback-only":  planPublic,
-	"listener.bind-failed":    planBind,
-	"listener.family-missing": planFamily,
-	"listener.wrong-port":     planPort,
+	"listener.config-rejected": planRejected,
+	"listener.loopback-only":   planPublic,
+	"listener.bind-failed":     planBind,
+	"listener.family-missing":  planFamily,
+	"listener.wrong-port":      planPort,
 
 	"firewall.tcp-wrappers": planWrappers,
 	"ban.app-plugin":        planPlugin,
@@ -45,6 +46,17 @@ var remedies = map[originward.CauseID]planner{
 	"tls.chain-incomplete":   planChain,
 	"tls.plain-http-on-port": planTLSOn,
 	"tls.version-or-cipher":  planCiphers,
+
+	"tls.upstream-sni-missing": planUpstreamSNI,
+
+	"capacity.ephemeral-ports":   planPorts,
+	"capacity.workers-exhausted": planWorkers,
+	"capacity.fd-limit":          planFiles,
+
+	"dns.duplicate-records": planDropRecord,
+	"dns.aaaa-unserved":     planDropRecord,
+	"cdn.record-grey":       planOrange,
+	"cdn.ssl-mode-too-low":  planMode,
 
 	"http.proxy-protocol": planProxyProtocol,
 	"http.h2-origin":      planH2,
@@ -59,6 +71,7 @@ type site struct {
 	b       *originward.Bundle
 	d       *originward.Diagnosis
 	m       *Machine
+	cdn     API // empty Base = not at hand
 	manager string
 }
 
@@ -66,14 +79,14 @@ type site struct {
 var ErrNoCause = errors.New("no cause stands proved or likely, so there is nothing to fix")
 
 // MakePlan works out what to do about every root cause of a bundle, on this
-// machine as it is now.
-func MakePlan(ctx context.Context, b *originward.Bundle) (Plan, error) {
+// machine as it is now, and at the CDN where its API is at hand.
+func MakePlan(ctx context.Context, b *originward.Bundle, api API) (Plan, error) {
 	d := diagnose.Explain(b, diagnose.Options{})
 	p := Plan{Host: d.Host, Causes: []originward.CauseID{}, Steps: []Step{}}
 	if len(d.RootCauses) == 0 {
 		return p, ErrNoCause
 	}
-	s := &site{b: b, d: &d, m: &Machine{}}
+	s := &site{b: b, d: &d, m: &Machine{}, cdn: api}
 	for _, it := range fact.All[fact.Services](b, originward.Host) {
 		if s.manager == "" {
 			s.manager = it.Fact.Manager
@@ -155,6 +168,9 @@ func (s *site) left(id originward.CauseID, found []originward.Finding, why error
 	}
 	return l
 }
+
+// Cures reports whether a cause can be cured on a machine or at the CDN at all.
+func Cures(id originward.CauseID) bool { return remedies[id] != nil }
 
 // whyNot says why a cause without a planner is not cured here.
 func whyNot(found []originward.Finding) string {

@@ -66,7 +66,7 @@ func (s *site) relisten(found []originward.Finding, title, then string, wrong fu
 			if host == "" || !wrong(host) || !slices.Contains(append(ports(found), 80, 443), l.Port) {
 				continue
 			}
-			err := e.listen(l, func(word, rest string) string { return word + wildcard(w.Server, host, l.Port) + rest })
+			err := e.listen(l, func(word, _, rest string) string { return word + wildcard(w.Server, host, l.Port) + rest })
 			if err != nil {
 				return nil, err
 			}
@@ -89,7 +89,7 @@ func (s *site) dropIP6(found []originward.Finding) ([]Step, error) {
 			if !strings.Contains(hostPart(l.Addr), ":") {
 				continue
 			}
-			if err := e.listen(l, func(word, rest string) string { return "# off with IPv6: " + word + l.Addr + rest }); err != nil {
+			if err := e.listen(l, func(word, addr, rest string) string { return "# off with IPv6: " + word + addr + rest }); err != nil {
 				return nil, err
 			}
 		}
@@ -165,8 +165,8 @@ func planFamily(_ context.Context, s *site, found []originward.Finding) ([]Step,
 			if six {
 				other = fmt.Sprintf("[::]:%d", l.Port)
 			}
-			err := e.listen(l, func(word, rest string) string {
-				return word + l.Addr + rest + "; " + word + other + strings.ReplaceAll(rest, " ipv6only=on", "")
+			err := e.listen(l, func(word, addr, rest string) string {
+				return word + addr + rest + "; " + word + other + strings.ReplaceAll(rest, " ipv6only=on", "")
 			})
 			if err != nil {
 				return nil, err
@@ -191,13 +191,13 @@ func planPort(_ context.Context, s *site, found []originward.Finding) ([]Step, e
 				if !s.isHost(site.Names) {
 					continue
 				}
-				i := slices.IndexFunc(site.Listens, func(l fact.Listen) bool { return l.TLS == (port == 443) && hostPart(l.Addr) == "" })
+				i := slices.IndexFunc(site.Listens, func(l fact.Listen) bool { return l.TLS == (port == 443) && anyAddr(l.Addr) })
 				if i < 0 {
 					continue
 				}
 				l := site.Listens[i]
-				if err := e.listen(l, func(word, rest string) string {
-					return word + l.Addr + rest + fmt.Sprintf("; %s%d%s", word, port, rest)
+				if err := e.listen(l, func(word, addr, rest string) string {
+					return word + addr + rest + fmt.Sprintf("; %s%d%s", word, port, rest)
 				}); err != nil {
 					return nil, err
 				}

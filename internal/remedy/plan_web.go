@@ -259,7 +259,7 @@ func planTLSOn(_ context.Context, s *site, found []originward.Finding) ([]Step, 
 			}
 			for _, l := range site.Listens {
 				if w.Server == "nginx" && slices.Contains(ports(found), l.Port) && !l.TLS {
-					if err := e.listen(l, func(word, rest string) string { return word + l.Addr + " ssl" + rest }); err != nil {
+					if err := e.listen(l, func(word, addr, rest string) string { return word + addr + " ssl" + rest }); err != nil {
 						return nil, err
 					}
 				}
@@ -311,7 +311,7 @@ func planH2(_ context.Context, s *site, _ []originward.Finding) ([]Step, error) 
 		case "nginx":
 			for _, l := range w.Listens {
 				if l.HTTP2 {
-					_ = e.listen(l, func(word, rest string) string { return word + l.Addr + strings.ReplaceAll(rest, " http2", "") })
+					_ = e.listen(l, func(word, addr, rest string) string { return word + addr + strings.ReplaceAll(rest, " http2", "") })
 				}
 			}
 		}

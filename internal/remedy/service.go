@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/originward/originward/fact"
@@ -106,6 +107,8 @@ func (d Daemon) argv(op string) []string {
 		return []string{exe, "-D", "-f", d.Config}
 	case "lighttpd start":
 		return with("-f")
+	case "php-fpm start":
+		return with("-y", "-D")
 	}
 	return nil
 }
@@ -144,6 +147,9 @@ func (d Daemon) run(ctx context.Context, m *Machine, op string) error {
 		return fmt.Errorf("no way to %s %s is known here", op, d.Kind)
 	}
 	if _, err := m.Run(ctx, "", a[0], a[1:]...); err != nil {
+		if op == "stop" && d.Manager == "" { // it may refuse its configuration by now
+			return d.end(ctx)
+		}
 		return err
 	}
 	switch op {
@@ -180,7 +186,7 @@ func (d Daemon) end(ctx context.Context) error {
 		if err != nil {
 			continue
 		}
-		if err := p.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		if err := p.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			return err
 		}
 	}

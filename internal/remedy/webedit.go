@@ -95,22 +95,26 @@ func (e *webEdit) each(path string, pattern *regexp.Regexp, with string) error {
 	return nil
 }
 
-// listen changes a listen directive: its address as written, and what follows
-// up to the end of the directive.
-func (e *webEdit) listen(l fact.Listen, change func(addr, rest string) string) error {
+// listen changes a listen directive: change gets the directive's word with the
+// gap behind it, the address as written, and what follows up to the end.
+func (e *webEdit) listen(l fact.Listen, change func(word, addr, rest string) string) error {
 	word := map[string]string{"nginx": "listen", "haproxy": "bind", "apache": "Listen", "lighttpd": "server.port"}[e.server]
 	end := "[^;]*"
 	if e.server != "nginx" {
 		end = ".*"
 	}
-	pattern := regexp.MustCompile(`(?i)\b` + word + `(\s+)` + regexp.QuoteMeta(l.Addr) + `((?:\s` + end + `)?)(;|$)`)
+	addr := regexp.QuoteMeta(l.Addr)
+	if e.server == "nginx" && anyAddr(l.Addr) { // three ways to write the same
+		addr = fmt.Sprintf(`(?:\*:|0\.0\.0\.0:)?%d`, l.Port)
+	}
+	pattern := regexp.MustCompile(`(?i)\b` + word + `(\s+)(` + addr + `)((?:\s` + end + `)?)(;|$)`)
 	edit := func(line string) (string, bool) {
 		m := pattern.FindStringSubmatchIndex(line)
 		if m == nil {
 			return line, false
 		}
-		head, gap, rest, tail := line[:m[0]], line[m[2]:m[3]], line[m[4]:m[5]], line[m[6]:]
-		return head + change(word+gap, rest) + tail, true
+		head, gap, addr, rest, tail := line[:m[0]], line[m[2]:m[3]], line[m[4]:m[5]], line[m[6]:m[7]], line[m[8]:]
+		return head + change(word+gap, addr, rest) + tail, true
 	}
 	err := e.at(l.Place, edit)
 	if err == nil {
@@ -199,6 +203,12 @@ func (s *site) hasAddr(text string) bool {
 		}
 	}
 	return false
+}
+
+// anyAddr reports whether a listen line takes every IPv4 address.
+func anyAddr(addr string) bool {
+	h := hostPart(addr)
+	return h == "" || h == "*" || h == "0.0.0.0"
 }
 
 // hostPart is the address of a listen line as written, without its port.

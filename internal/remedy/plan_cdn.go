@@ -1,0 +1,124 @@
+package remedy
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/originward/originward"
+	"github.com/originward/originward/fact"
+)
+
+// api is the CDN's API with the zone of the evidence.
+func (s *site) api() (API, error) {
+	if s.cdn.Base == "" {
+		return API{}, errors.New("it is cured in the CDN's configuration: give --cdn-api and a token that may edit")
+	}
+	for _, it := range fact.All[fact.CDNZone](s.b, originward.CDN) {
+		if it.Fact.ID != "" {
+			a := s.cdn
+			a.Zone = it.Fact.ID
+			return a, nil
+		}
+	}
+	return API{}, errors.New("the evidence does not name the zone at the CDN; diagnose with --cdn-api")
+}
+
+// records are the site's records of the evidence.
+func (s *site) records() []fact.CDNRecord {
+	var out []fact.CDNRecord
+	for _, it := range fact.All[fact.CDNRecords](s.b, originward.CDN) {
+		out = append(out, it.Fact.Records...)
+	}
+	return out
+}
+
+func contentOf(r fact.CDNRecord) RecordContent {
+	ttl := r.TTL
+	if ttl == 0 {
+		ttl = 1 // automatic
+	}
+	return RecordContent{r.Type, r.Name, r.Content, r.Proxied == fact.Yes, ttl, r.Comment}
+}
+
+// planDropRecord deletes records at which no origin answers, where another one
+// of the name does.
+func planDropRecord(_ context.Context, s *site, found []originward.Finding) ([]Step, error) {
+	a, err := s.api()
+	if err != nil {
+		return nil, err
+	}
+	bad := func(r fact.CDNRecord) bool {
+		return slices.ContainsFunc(found, func(f originward.Finding) bool {
+			return f.Subject.Addr.IsValid() && f.Subject.Addr.String() == r.Content
+		})
+	}
+	all := s.records()
+	var steps []Step
+	for _, r := range all {
+		if !bad(r) || r.ID == "" {
+			continue
+		}
+		st := step("record", "delete the record "+contentOf(r).String()+" at the CDN", &Record{API: a, ID: r.ID, Was: contentOf(r), Deleted: true})
+		st.On = originward.WhereCDN
+		steps = append(steps, st)
+	}
+	if len(steps) == 0 {
+		return nil, errors.New("which record is the wrong one is not certain")
+	}
+	if len(steps) == len(all) {
+		return nil, errors.New("it is the only record of the name: correct its address, which its owner knows")
+	}
+	return steps, nil
+}
+
+// planOrange has the record go through the CDN.
+func planOrange(_ context.Context, s *site, _ []originward.Finding) ([]Step, error) {
+	a, err := s.api()
+	if err != nil {
+		return nil, err
+	}
+	var steps []Step
+	for _, r := range s.records() {
+		if r.Proxied != fact.No || r.ID == "" {
+			continue
+		}
+		want := contentOf(r)
+		want.Proxied = true
+		st := step("record", "proxy the record "+contentOf(r).String()+" at the CDN", &Record{API: a, ID: r.ID, Was: contentOf(r), Want: want})
+		st.On = originward.WhereCDN
+		steps = append(steps, st)
+	}
+	if len(steps) == 0 {
+		return nil, errors.New("no DNS-only record of the name was found")
+	}
+	return steps, nil
+}
+
+// planMode raises the SSL mode: to strict where the origin's certificate would
+// be accepted, to full where it speaks TLS with another.
+func planMode(_ context.Context, s *site, _ []originward.Finding) ([]Step, error) {
+	a, err := s.api()
+	if err != nil {
+		return nil, err
+	}
+	tls, good := false, true
+	for _, it := range fact.All[fact.Exchange](s.b, originward.Outside) {
+		x := it.Fact
+		if x.Variant != fact.VariantPlain || x.Scheme != "https" || x.TLS == nil || !x.TLS.Complete {
+			continue
+		}
+		tls = true
+		good = good && x.TLS.Judged == fact.Yes && len(x.TLS.Reasons) == 0
+	}
+	if !tls {
+		return nil, errors.New("the origin speaks no TLS: install a certificate first (the CDN's origin CA issues them), then raise the mode")
+	}
+	st := step("ssl", "set the SSL mode to full (strict) at the CDN", &SSL{API: a, Want: originward.SSLStrict})
+	if !good {
+		st = step("ssl", "set the SSL mode to full at the CDN", &SSL{API: a, Want: originward.SSLFull})
+		st.Risk = "mode full accepts any certificate, also a forged one; install a valid certificate and set full (strict)"
+	}
+	st.On = originward.WhereCDN
+	return []Step{st}, nil
+}
