@@ -72,6 +72,31 @@ zones:
     rules: {custom: [{expression: 'ip.src in {192.0.2.0/24}', action: block}], rate_limits: []}
 `
 
+func TestDNS(t *testing.T) {
+	c, err := Loader{}.Parse("edge.yaml", []byte("listen: {dns: ['198.51.100.53:53']}\ndns: {name_servers: [NS1.edge.example.], addresses: [198.51.100.10], rate_limit: 0, transfer: [192.0.2.53, 198.51.100.7/24]}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := c.DNS; d.NameServers[0] != "ns1.edge.example" || d.Addresses[0].String() != "198.51.100.10" || d.RateLimit != 0 ||
+		d.Transfer[0].String() != "192.0.2.53/32" || d.Transfer[1].String() != "198.51.100.0/24" {
+		t.Errorf("%+v", d)
+	}
+	if c, err = (Loader{}).Parse("edge.yaml", []byte("listen: {}")); err != nil || c.DNS.RateLimit != defaultRateLimit {
+		t.Errorf("%+v, %v", c, err)
+	}
+	for text, want := range map[string]string{
+		"listen: {dns_tls: ['198.51.100.53:853']}":                    "needs a certificate",
+		"listen: {}\ndns: {transfer: [everybody]}":                    "edge.yaml:2: dns.transfer[0]",
+		"listen: {}\ndns: {rate_limit: -1}":                           "dns.rate_limit",
+		"listen: {}\ndns: {name_servers: ['a b']}":                    "not a DNS name",
+		"listen: {dns: ['127.0.0.1:53'], dns_tls: ['127.0.0.1:853']}": "needs a certificate",
+	} {
+		if _, err := (Loader{}).Parse("edge.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
 func TestStoreDSN(t *testing.T) {
 	c, err := Loader{}.Parse("edge.yaml", []byte("listen: {}\nstore: postgres://edge@db/edge"))
 	if err != nil || c.Store != "postgres://edge@db/edge" {
