@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/originward/originward/internal/config"
+	"github.com/originward/originward/internal/edge/geo/geotest"
 )
 
 // What is wrong in rules is refused when the file is read, with line, column and what
@@ -75,6 +76,45 @@ func TestRuleProblems(t *testing.T) {
 				t.Errorf("%s: %v\n\tlacks %q", name, err, want)
 			}
 		}
+	}
+}
+
+// The examples of the documentation can be used as they are.
+func TestDocumentedRules(t *testing.T) {
+	raw, err := os.ReadFile(filepath.Join("..", "..", "docs", "rules.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	box := "::CLOUDFLARE_ERROR_500S_BOX:: ::CLOUDFLARE_ERROR_1000S_BOX:: ::CAPTCHA_BOX::"
+	db := string(geotest.Database(map[string]map[string]any{"192.0.2.0/24": {"country": map[string]any{"iso_code": "DE"}}}))
+	for name, text := range map[string]string{
+		"bad-nets.txt": "64496\nAS64497 # another\n", "GeoLite2-City.mmdb": db, "GeoLite2-ASN.mmdb": db,
+		"5xx.html": box, "1xxx.html": box, "shop-5xx.html": box, "blocked.html": box, "slow.html": box, "check.html": box,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n := 0
+	for i, block := range strings.Split(string(raw), "```") {
+		yaml, ok := strings.CutPrefix(block, "yaml\n")
+		if i%2 == 0 || !ok {
+			continue
+		}
+		n++
+		yaml = strings.ReplaceAll(yaml, "/var/log/originward", dir)
+		cfg, err := Loader().Parse(filepath.Join(dir, "edge.yaml"), []byte("listen: {http: ['127.0.0.1:0']}\n"+yaml))
+		if err != nil {
+			t.Errorf("example %d: %v", n, err)
+			continue
+		}
+		if _, err := New(cfg, Options{}); err != nil {
+			t.Errorf("example %d: %v", n, err)
+		}
+	}
+	if n < 3 {
+		t.Errorf("%d examples found", n)
 	}
 }
 
