@@ -48,8 +48,11 @@ func (v *visit) aside() *visit {
 	if len(b.rewritten) == 0 {
 		b.rewritten = nil
 	}
+	// What rules decided holds here, too, and it is no request of a visitor's to be counted.
+	b.settings, b.ruling.caching, b.counted = v.settings, v.ruling.caching, true
 	if set := &v.zone.rules; len(set.RequestHeaders) > 0 {
 		b.describe()
+		b.rule.Rewrite(b.rewritten)
 		set.EditRequest(&b.rule, &b.toOrigin)
 	}
 	return b

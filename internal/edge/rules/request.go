@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"bytes"
 	"net/netip"
 	"time"
 )
@@ -85,6 +86,17 @@ type Request struct {
 
 // Reset makes the Request ready for another visitor, keeping its memory.
 func (r *Request) Reset() { *r = Request{arena: r.arena[:0]} }
+
+// Rewrite puts a target in place of the visitor's; nil leaves it.
+func (r *Request) Rewrite(target []byte) {
+	if target == nil {
+		return
+	}
+	r.URI = URI{Path: target, Target: target}
+	if i := bytes.IndexByte(target, '?'); i >= 0 {
+		r.Path, r.Query = target[:i], target[i+1:]
+	}
+}
 
 func (r *Request) header(name string) []byte {
 	if r.Headers == nil {
