@@ -3,6 +3,7 @@ package causes
 import (
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/originward/originward"
 	"github.com/originward/originward/fact"
@@ -81,12 +82,55 @@ func (v *View) stale(o *Origin, here Ans, other *Leg, works Ans, elsewhere bool)
 	} else if here.IsNo() && right == "" {
 		c.AtMost(originward.Possible, "the server has no public address of the family: it may stand behind a router that has it")
 	}
+	if right == "" || !elsewhere {
+		c.Apart("Is the host that was looked at the site's server?", v.servesSite())
+	}
 	c.Says("the record points to an address that the server does not have",
 		"The edge connects to "+o.Addr.String()+", and the server is at "+firstOf(right, "another address")+".")
 	f := fix("Correct the record, and let it follow the server's address.",
 		onCDN("set the "+recordType(o.Addr)+" record of "+v.Host+" to "+firstOf(right, "the server's address"), "set it back to "+o.Addr.String()))
 	f.Verify = v.diagnoseAgain()
 	return c.Fix(f).Done()
+}
+
+// servesSite answers whether the host that was looked at is the one that
+// serves the site, and not another machine whose evidence was given: its
+// configuration or certificates name the site, or it names none and listens.
+func (v *View) servesSite() Ans {
+	if !v.Has(originward.Host) {
+		return Unseen(lookWeb)
+	}
+	others := Ans{}
+	for _, it := range v.web {
+		if v.namesHost(it.Fact) {
+			return Yes("its web server is configured for "+v.Host, it.ID)
+		}
+		if it.Fact.Running == fact.Yes && slices.ContainsFunc(it.Fact.Sites, func(s fact.Site) bool {
+			return slices.ContainsFunc(s.Names, func(n string) bool { return strings.Contains(n, ".") })
+		}) {
+			others = No("its web server is configured for other names", it.ID)
+		}
+	}
+	for _, it := range v.certs {
+		for _, f := range it.Fact.Files {
+			if len(f.Chain) > 0 && slices.ContainsFunc(f.Chain[0].Names, func(n string) bool { return nameMatches(n, v.Host) }) {
+				return Yes(f.File+" is a certificate for "+v.Host, it.ID)
+			}
+		}
+	}
+	if others.IsNo() {
+		return others
+	}
+	socks, by := v.Sockets(func(s fact.Socket) bool {
+		return !s.Addr.IsLoopback() && (s.Port == 80 || s.Port == 443 || appPort(s.Port))
+	})
+	switch {
+	case len(socks) > 0:
+		return Yes(socketText(socks[0])+" may be the site's", by...)
+	case len(v.listeners) == 0:
+		return Unseen(lookListeners)
+	}
+	return No("it serves nothing that could be the site", v.listeners[0].ID)
 }
 
 func sameFamily(as []netip.Addr, a netip.Addr) []netip.Addr {

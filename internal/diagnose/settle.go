@@ -15,6 +15,7 @@ func (e *explained) settle() {
 	for i := range e.verdicts {
 		e.needs(&e.verdicts[i])
 		e.ofTheOrigin(&e.verdicts[i])
+		e.ofToday(&e.verdicts[i])
 		e.latent(&e.verdicts[i])
 	}
 	e.eitherWay()
