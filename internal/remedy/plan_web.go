@@ -123,9 +123,12 @@ func (s *site) exempt(w fact.WebConfig) ([]Step, error) {
 	return e.step(s, "haproxy: let the CDN's ranges through before the limit", opReload)
 }
 
+// wordOfList is what stands between the separators of such lists.
+var wordOfList = regexp.MustCompile(`[^\s,]+`)
+
 // planWrappers takes the CDN's networks out of hosts.deny.
 func planWrappers(_ context.Context, s *site, _ []originward.Finding) ([]Step, error) {
-	return s.denied("/etc/hosts.deny", regexp.MustCompile(`[^\s,]+`))
+	return s.denied("/etc/hosts.deny", wordOfList)
 }
 
 // planPlugin takes the CDN's networks out of the files in which a plugin denies
@@ -151,7 +154,7 @@ func planPlugin(_ context.Context, s *site, _ []originward.Finding) ([]Step, err
 	if len(paths) != 1 {
 		return nil, errors.New("the plugin keeps its list where no file shows it; exempt the CDN's ranges in its settings")
 	}
-	return s.denied(paths[0], regexp.MustCompile(`[^\s,]+`))
+	return s.denied(paths[0], wordOfList)
 }
 
 // denied takes networks that hold addresses of the CDN out of a list in which
