@@ -150,7 +150,9 @@ func (v *View) otherFamily(l *Leg) (works Ans, what string) {
 		if works = directReaches(sib); !works.IsYes() {
 			works = v.Listening(sib)
 		}
-		return works, sib.String() + " is served"
+		if works.IsYes() || v.Here(sib) {
+			return works, sib.String() + " is served"
+		}
 	}
 	near, by := v.OnPort(l)
 	for _, s := range near {

@@ -85,6 +85,10 @@ func (v *View) stale(o *Origin, here Ans, other *Leg, works Ans, elsewhere bool)
 	if right == "" || !elsewhere {
 		c.Apart("Is the host that was looked at the site's server?", v.servesSite())
 	}
+	if mine := v.hostsOther(o); mine.IsYes() {
+		tried := v.fails(o)
+		c.Ask("Does this address fail when it is tried by itself, as another of the name's is the server's?", tried, originward.Possible, originward.Possible)
+	}
 	c.Says("the record points to an address that the server does not have",
 		"The edge connects to "+o.Addr.String()+", and the server is at "+firstOf(right, "another address")+".")
 	f := fix("Correct the record, and let it follow the server's address.",
@@ -131,6 +135,34 @@ func (v *View) servesSite() Ans {
 		return Unseen(lookListeners)
 	}
 	return No("it serves nothing that could be the site", v.listeners[0].ID)
+}
+
+// hostsOther answers whether another address of the name is the host's: then
+// this one may be another server's, rightly so.
+func (v *View) hostsOther(o *Origin) Ans {
+	for _, x := range v.Origins {
+		if x != o && x.Published == fact.Yes && v.HostIs(x.Addr).IsYes() {
+			return v.HostIs(x.Addr)
+		}
+	}
+	return Unseen(lookAddresses)
+}
+
+// fails answers whether an exchange with this very address fails.
+func (v *View) fails(o *Origin) Ans {
+	for _, l := range v.legsOf(o) {
+		for _, x := range l.Direct {
+			if x.Fact.Fault != nil && OutcomeOf(x.Fact) != "" {
+				return Yes(l.String()+" fails directly", x.ID)
+			}
+		}
+		for _, h := range l.Exact {
+			if !h.Good() {
+				return Yes("the edge fails at "+l.String(), h.By...)
+			}
+		}
+	}
+	return Unseen(lookDirect)
 }
 
 func sameFamily(as []netip.Addr, a netip.Addr) []netip.Addr {
@@ -250,8 +282,11 @@ func (v *View) duplicate(o *Origin, bads []Bad) Verdict {
 	c.Must("Does this address fail?", fails)
 	c.Must("Does another address of the same record answer?", works)
 	several := Unseen(lookRecords)
-	if len(v.cdnRecs) > 0 {
+	switch {
+	case len(v.recordList) > 0:
 		several = Yes("the CDN holds "+addrsText(v.published(o.Addr))+" for the name", v.recordList[0].by)
+	case len(v.cdnRecs) > 0:
+		several = No("the CDN holds no record of the name", v.cdnRecs[0].ID)
 	}
 	c.Proof("Does the CDN hold several addresses for the name?", several)
 	c.Apart("Does it fail every time, and not at times?", v.steady(v.legsOf(o)...))

@@ -19,6 +19,7 @@ func (e *explained) settle() {
 		e.latent(&e.verdicts[i])
 	}
 	e.eitherWay()
+	e.whichOne()
 	e.giveWay()
 	e.settled()
 }
@@ -83,6 +84,40 @@ func (e *explained) eitherWay() {
 		v.Lower(originward.Likely, "whether the edge uses port "+strconv.Itoa(int(v.Subject.Port))+" is not known, and the other port of the address fails for another reason")
 		v.Next = &originward.Next{Observe: originward.CDN, Question: fact.QCDNSettings, How: causes.HowToAdd(originward.CDN)}
 	}
+}
+
+// whichOne caps a proof for one of several addresses where an answer of the edge
+// is all that fails, and does not tell which of them it tried.
+func (e *explained) whichOne() {
+	var lower []int
+	for i, v := range e.verdicts {
+		if v.Standing == originward.Proved && v.Subject.Addr.IsValid() && e.anotherOne(v) {
+			lower = append(lower, i)
+		}
+	}
+	for _, i := range lower {
+		v := &e.verdicts[i]
+		v.Lower(originward.Likely, "the edge's answer does not tell which of the addresses it tried, and none was tried from elsewhere")
+		v.Next = causes.FirstOutside.Next()
+	}
+}
+
+// anotherOne reports whether what a verdict explains may have failed at another
+// address: no exchange of its own address fails.
+func (e *explained) anotherOne(v causes.Verdict) bool {
+	other := false
+	for _, l := range e.view.Legs {
+		if l.Addr() != v.Subject.Addr || v.Subject.Port != 0 && l.Port != v.Subject.Port {
+			continue
+		}
+		if len(l.Exact) > 0 || slices.ContainsFunc(l.Direct, func(x fact.Item[fact.Exchange]) bool { return x.Fact.Fault != nil }) {
+			return false
+		}
+		other = other || slices.ContainsFunc(e.view.Legs, func(o *causes.Leg) bool {
+			return o.Origin != l.Origin && o.Used != fact.No && sharesFailure(l, o) && !e.namedOn(v.Cause, o)
+		})
+	}
+	return other
 }
 
 // leg is the one that a subject names.
