@@ -219,7 +219,7 @@ func TestRandomBundles(t *testing.T) {
 	of := kinds(t)
 	qs := fact.Questions()
 	slices.Sort(qs)
-	for i := range 400 {
+	for i := range 200 {
 		d := dice{rand.New(rand.NewPCG(21, uint64(i)))}
 		holds(t, d, fmt.Sprintf("random %d", i), d.bundle(of, qs))
 	}
@@ -231,7 +231,7 @@ func TestMutations(t *testing.T) {
 	rs := real(t)
 	list := names(rs)
 	of := kinds(t)
-	for i := range 160 {
+	for i := range 100 {
 		d := dice{rand.New(rand.NewPCG(22, uint64(i)))}
 		name := one(d, list...)
 		b := *rs[name]
