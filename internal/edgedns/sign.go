@@ -34,8 +34,10 @@ func newSigner(zone string, priv *ecdsa.PrivateKey, now func() time.Time) *signe
 // NewKey is the DNSKEY record of a zone's key.
 func NewKey(zone string, pub *ecdsa.PublicKey) *dns.DNSKEY {
 	k := &dns.DNSKEY{Hdr: header(dns.Fqdn(zone), dns.TypeDNSKEY, 3600), Flags: flagsKey, Protocol: 3, Algorithm: dns.ECDSAP256SHA256}
-	raw := append(pub.X.FillBytes(make([]byte, 32)), pub.Y.FillBytes(make([]byte, 32))...)
-	k.PublicKey = toBase64(raw)
+	// The uncompressed form is 4, X, Y; a DNSKEY holds X and Y (RFC 6605 section 4). A key that is on its curve has one.
+	if raw, err := pub.Bytes(); err == nil {
+		k.PublicKey = toBase64(raw[1:])
+	}
 	return k
 }
 

@@ -213,7 +213,7 @@ func (e *Expect) check() error {
 	case answers != 1:
 		return errors.New("one of cause:, answer: undetermined and answer: healthy is expected")
 	case e.Undetermined && len(e.Next) == 0:
-		return errors.New("undetermined: the observation that decided has to be named with next:")
+		return errors.New("undetermined: the observation that decided has to be named, with next")
 	}
 	return nil
 }

@@ -13,25 +13,28 @@ import (
 
 // planFreshUpstream has the proxy resolve its backends anew.
 func planFreshUpstream(_ context.Context, s *site, _ []originward.Finding) ([]Step, error) {
-	for _, svc := range s.services(func(v fact.Service) bool { return v.Role == "web" && isRunning(v) }) {
-		return []Step{step("service", "have "+svc.Kind+" resolve its backends again", &Service{Daemon: daemonOf(svc, s.manager), Op: opReload})}, nil
+	proxies := s.services(func(v fact.Service) bool { return v.Role == "web" && isRunning(v) })
+	if len(proxies) == 0 {
+		return nil, errors.New("no running proxy was found")
 	}
-	return nil, errors.New("no running proxy was found")
+	svc := proxies[0]
+	return []Step{step("service", "have "+svc.Kind+" resolve its backends again", &Service{Daemon: daemonOf(svc, s.manager), Op: opReload})}, nil
 }
 
 // planWedged lets stopped processes run on; a proxy that hangs otherwise is
 // restarted.
 func planWedged(_ context.Context, s *site, _ []originward.Finding) ([]Step, error) {
-	for _, svc := range s.services(func(v fact.Service) bool { return v.Role == "web" && isRunning(v) }) {
-		d := daemonOf(svc, s.manager)
-		if len(d.stopped()) > 0 {
-			return []Step{step("service", "let the stopped processes of "+svc.Kind+" run on", &Service{Daemon: d, Op: opResume})}, nil
-		}
-		st := step("service", "restart "+svc.Kind, &Service{Daemon: d, Op: opRestart})
-		st.Risk = "requests in flight are cut; a restart cannot be taken back"
-		return []Step{st}, nil
+	proxies := s.services(func(v fact.Service) bool { return v.Role == "web" && isRunning(v) })
+	if len(proxies) == 0 {
+		return nil, errors.New("no running proxy was found")
 	}
-	return nil, errors.New("no running proxy was found")
+	kind, d := proxies[0].Kind, daemonOf(proxies[0], s.manager)
+	if len(d.stopped()) > 0 {
+		return []Step{step("service", "let the stopped processes of "+kind+" run on", &Service{Daemon: d, Op: opResume})}, nil
+	}
+	st := step("service", "restart "+kind, &Service{Daemon: d, Op: opRestart})
+	st.Risk = "requests in flight are cut; a restart cannot be taken back"
+	return []Step{st}, nil
 }
 
 // planUpstream points the proxy at the port or scheme at which the backend

@@ -99,7 +99,6 @@ var (
 	textAny  = param{kinds: []kind{kindString}, array: true}
 	textAnys = param{kinds: []kind{kindString}, array: true, optional: true, rest: true}
 	items    = param{array: true}
-	holder   = param{array: true, maps: true}
 	mapping  = param{maps: true}
 	number   = param{kinds: []kind{kindInt}}
 	numLit   = param{kinds: []kind{kindInt}, literal: true}
