@@ -43,7 +43,7 @@ func (p *parser) field(name string, at int) (operand, *SyntaxError) {
 		if why := elsewhere(name); why != "" {
 			return operand{}, errorAt(p.src, at, fmt.Sprintf("this edge does not have the field %s: %s", name, why))
 		}
-		return operand{}, errorAt(p.src, at, fmt.Sprintf("unknown field %q", name), nearest(name)...)
+		return operand{}, errorAt(p.src, at, fmt.Sprintf("unknown field %q", name), near(name, p.fieldNames())...)
 	}
 	switch {
 	case f.response && !p.options.Response:
@@ -183,9 +183,8 @@ func (p *parser) call(name string, at int) (operand, *SyntaxError) {
 	}
 	fn, ok := functions[name]
 	if !ok {
-		known := append(slices.Collect(maps.Keys(functions)), "any", "all")
-		slices.Sort(known)
-		return operand{}, errorAt(p.src, at, fmt.Sprintf("unknown function %q", name), known...)
+		known := append(slices.Sorted(maps.Keys(functions)), "any", "all")
+		return operand{}, errorAt(p.src, at, fmt.Sprintf("unknown function %q", name), near(name, known)...)
 	}
 	if fn.rewrite && !p.rewrite {
 		return operand{}, errorAt(p.src, at, fmt.Sprintf("%s() belongs to rewrites and redirects, not to conditions", name))
@@ -294,21 +293,3 @@ func (p *parser) quantifier(name string) (operand, *SyntaxError) {
 	o.needs = n.all(nil)
 	return o, nil
 }
-
-// nearest lists the fields that share most with a wrong name, all of them when
-// none does.
-func nearest(name string) []string {
-	all := slices.Sorted(maps.Keys(fields))
-	var near []string
-	for _, k := range all {
-		if strings.Contains(k, name) || strings.Contains(name, k) || lastPart(k) == lastPart(name) {
-			near = append(near, k)
-		}
-	}
-	if len(near) > 0 {
-		return near
-	}
-	return all
-}
-
-func lastPart(s string) string { return s[strings.LastIndexByte(s, '.')+1:] }
