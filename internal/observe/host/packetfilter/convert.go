@@ -163,6 +163,10 @@ func rule(r firewall.RuleRef, chains []string, prefixes []netip.Prefix) *fact.Fi
 // byTool replaces the command that removes a ban by the ban tool's own: taken
 // out of the packet filter alone, the tool puts it back at its next start.
 func byTool(f *fact.FirewallRule, prefixes []netip.Prefix) {
+	if f.Owner == "firewalld" {
+		richRule(f)
+		return
+	}
 	what := f.Element
 	if what == "" && len(prefixes) == 1 {
 		what = prefixes[0].String()

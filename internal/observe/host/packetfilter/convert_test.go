@@ -108,6 +108,11 @@ func TestBanCommands(t *testing.T) {
 		{firewall.RuleRef{Table: "crowdsec", Chain: "crowdsec-chain", Set: "crowdsec-blacklists", Element: &firewall.Element{Key: "104.16.5.0/24"}}, "cscli decisions delete --range 104.16.5.0/24"},
 		{firewall.RuleRef{Table: "f2b-table", Chain: "f2b-chain", Set: "addr-set-a b", Element: &firewall.Element{Key: "2400:cb00::1"}}, "fail2ban-client set 'a b' unbanip 2400:cb00::1"},
 		{firewall.RuleRef{Table: "f2b-table", Chain: "f2b-chain", Set: "addr-set-x", Element: &firewall.Element{Key: "173.245.48.1-173.245.48.9"}, Remove: "nft delete …"}, "nft delete …"},
+		{firewall.RuleRef{Table: "firewalld", Chain: "filter_IN_public_deny", Text: "ip saddr 104.16.0.0/13 reject with icmp port-unreachable", Remove: "nft delete …"},
+			`firewall-cmd --zone=public '--remove-rich-rule=rule family="ipv4" source address="104.16.0.0/13" reject'`},
+		{firewall.RuleRef{Table: "firewalld", Chain: "filter_IN_dmz_deny", Text: "ip6 saddr 2400:cb00::1 drop", Remove: "nft delete …"},
+			`firewall-cmd --zone=dmz '--remove-rich-rule=rule family="ipv6" source address="2400:cb00::1" drop'`},
+		{firewall.RuleRef{Table: "firewalld", Chain: "filter_IN_public_deny", Text: "ip saddr 104.16.0.0/13 tcp dport 443 drop", Remove: "nft delete …"}, "nft delete …"},
 		{firewall.RuleRef{Table: "filter", Chain: "INPUT", Remove: "iptables -D INPUT 4"}, "iptables -D INPUT 4"},
 	} {
 		r := rule(tt.ref, nil, nil)
