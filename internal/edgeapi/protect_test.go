@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestAccessRules(t *testing.T) {
@@ -122,6 +123,9 @@ func TestGraphQL(t *testing.T) {
 			t.Fatalf("zones %v", zones)
 		}
 		return zones[0].(map[string]any)["events"].([]any)
+	}
+	// An event is there shortly after its visitor has the answer.
+	for end := time.Now().Add(5 * time.Second); len(find(map[string]any{})) < 2 && time.Now().Before(end); time.Sleep(time.Millisecond) {
 	}
 	if all := find(map[string]any{}); len(all) != 2 || all[1].(map[string]any)["rayName"] != ray || all[1].(map[string]any)["source"] != "firewallCustom" {
 		t.Errorf("events %v", all)

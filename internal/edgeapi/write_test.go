@@ -614,6 +614,11 @@ func TestHostileBodies(t *testing.T) {
 	k.refused("POST", zone+"/dns_records", strings.Repeat(`[`, 100_000), 400, codeBody, "")
 	k.refused("POST", zone+"/purge_cache", `{"purge_everything":true,"files":["x"]}`, 400, codeField, "")
 	k.do("POST", zone+"/purge_cache", `{"purge_everything":true}`)
+	k.do("POST", zone+"/purge_cache", `{"files":["http://shop.example/x",{"url":"http://shop.example/y"}]}`)
+	k.refused("POST", zone+"/purge_cache", `{"files":["http://shop.example/x",7]}`, 400, codeField, "/files/1")
+	if log := k.list("/user/audit_logs?per_page=1"); log[0]["action"].(map[string]any)["type"] != "purge" {
+		t.Errorf("a purge is not in the audit log: %v", log)
+	}
 	// A web page cannot change anything where no token is needed.
 	k.refused("POST", "/zones", `{"name":"evil.example"}`, 403, codeAuth, "", "Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site")
 }

@@ -319,6 +319,12 @@ func (a *API) purgeCache(c *call) (*reply, error) {
 	if _, ok := a.edge.Purge(c.zone.name, p); !ok {
 		return nil, store.ErrNotFound
 	}
+	// A purge sends visitors to the origin: who looks for a cause wants to know of it.
+	if a.live != nil {
+		if err := a.change(c, func(t *store.Tx) error { return t.Note(c.zone.id, "purge", "cache", c.zone.id, in) }); err != nil {
+			a.report(c, err)
+		}
+	}
 	return &reply{result: map[string]string{"id": c.zone.id}}, nil
 }
 

@@ -174,6 +174,14 @@ func (t *Tx) audit(zone, action, kind, object string, before, after any) error {
 	return err
 }
 
+// Note writes a line of the audit log about something that is not kept here.
+func (t *Tx) Note(zone, action, kind, object string, about any) error {
+	t.changed.Global = true
+	err := t.audit(zone, action, kind, object, nil, about)
+	t.changed.Zones = nil
+	return err
+}
+
 // NewID makes an id: 32 hexadecimal digits that sort by time.
 func NewID(at time.Time) string {
 	var b [16]byte

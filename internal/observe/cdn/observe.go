@@ -41,6 +41,8 @@ type observer struct {
 	Ask
 	opts     []option.RequestOption
 	provider string
+	account  string // of the zone; empty = not known
+	zoneName string
 
 	mu      sync.Mutex
 	seen    []originward.Evidence    // guarded by mu
@@ -72,7 +74,7 @@ func Observe(ctx context.Context, a Ask) ([]originward.Evidence, []originward.No
 		return o.seen, o.missing, nil
 	}
 	var wg sync.WaitGroup
-	for _, ask := range []func(context.Context, string){o.records, o.settings, o.rules} {
+	for _, ask := range []func(context.Context, string){o.records, o.settings, o.rules, o.events} {
 		wg.Go(func() { ask(ctx, zone) })
 	}
 	wg.Wait()

@@ -40,17 +40,35 @@ func (a api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	raw, _ := json.Marshal(v)
+	if _, is := v.(graph); is {
+		fmt.Fprintf(w, `{"data":%s,"errors":null}`, raw)
+		return
+	}
+	if text, is := v.(string); is {
+		fmt.Fprint(w, text)
+		return
+	}
 	fmt.Fprintf(w, `{"success":true,"errors":[],"messages":[],"result":%s}`, raw)
 }
 
 type m = map[string]any
+
+// graph is an answer in the form of GraphQL, in place of an envelope.
+type graph m
 
 func whole() api {
 	rule := func(id, expr, action string, params any) m {
 		return m{"id": id, "expression": expr, "action": action, "enabled": true, "action_parameters": params}
 	}
 	return api{
-		"zones": []m{{"id": "z1", "name": "shop.example", "status": "active", "paused": false}},
+		"zones": []m{{"id": "z1", "name": "shop.example", "status": "active", "paused": false, "account": m{"id": "acc"}}},
+		"accounts/acc/audit_logs": []m{
+			{"when": "2026-11-22T07:50:00Z", "action": m{"type": "purge"}, "resource": m{"type": "cache", "id": "z1"}},
+			{"when": "2026-11-22T07:10:00Z", "action": m{"type": "change"}, "resource": m{"type": "zone", "id": "z1"}},
+		},
+		"graphql": graph(m{"viewer": m{"zones": []m{{"firewallEventsAdaptive": []m{
+			{"action": "block", "clientIP": "198.51.100.7", "clientRequestPath": "/x", "datetime": "2026-11-22T07:59:00Z", "rayName": "0123456789abcdef", "ruleId": "b1", "source": "firewallCustom"},
+		}}}}}),
 		"zones/z1/dns_records": []m{
 			{"id": "r1", "type": "A", "name": "www.shop.example", "content": "203.0.113.10", "proxied": true, "ttl": 1},
 			{"id": "r2", "type": "AAAA", "name": "www.shop.example", "content": "2001:db8::10", "proxied": true, "ttl": 1},
@@ -125,8 +143,37 @@ func TestObserveReadsTheSite(t *testing.T) {
 		rules.Evaluated[0].Matches != fact.Yes || rules.Evaluated[1].Matches != fact.Unknown || rules.Evaluated[2].Matches != fact.No {
 		t.Errorf("rules %+v", rules)
 	}
+	e := one[fact.CDNEvents](t, b).Events
+	if len(e) != 2 || e[0].Kind != "security" || e[0].Ray != "0123456789abcdef" || e[0].RuleID != "b1" || e[0].Client.String() != "198.51.100.7" ||
+		e[1].Kind != "audit" || e[1].Action != "purge" {
+		t.Errorf("events %+v", e)
+	}
 	if len(missing) != 0 {
 		t.Errorf("missing %+v", missing)
+	}
+}
+
+// Events that cannot be read are missing, never none.
+func TestEventsUnread(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer any
+		want   string
+	}{
+		"refused":   {http.StatusForbidden, "may not read security events"},
+		"not there": {http.StatusNotImplemented, "answered 501"},
+		"an error":  {`{"data":null,"errors":[{"message":"not authorized for that account"}]}`, "not authorized for that account"},
+		"no zone":   {`{"data":{"viewer":{"zones":[]}},"errors":null}`, "may not read security events"},
+		"nonsense":  {`{`, ""},
+	} {
+		a := whole()
+		a["graphql"] = c.answer
+		b, missing := observe(t, a, Ask{})
+		if n := len(fact.All[fact.CDNEvents](b, originward.CDN)); n != 0 {
+			t.Errorf("%s: %d facts", name, n)
+		}
+		if len(missing) != 1 || missing[0].Question != fact.QCDNEvents || !strings.Contains(missing[0].Why, c.want) {
+			t.Errorf("%s: %+v", name, missing)
+		}
 	}
 }
 

@@ -32,6 +32,7 @@ func (o *observer) zone(ctx context.Context) (id string, ok bool) {
 		for _, z := range page.Result {
 			if strings.EqualFold(z.Name, name) {
 				o.zoneFact(z)
+				o.account, o.zoneName = z.Account.ID, z.Name
 				return z.ID, true
 			}
 		}
