@@ -92,22 +92,15 @@ func (s *Server) listen(cfg *config.Config) error {
 	// A successor of this program is handed these sockets.
 	set, lc, ctx := handover.Process(), new(net.ListenConfig), context.Background()
 	for _, addr := range cfg.Listen.DNS {
-		pc, err := set.ListenPacket(ctx, lc, addr)
+		c, l, err := listenPair(ctx, set, lc, addr)
 		if err != nil {
 			return fmt.Errorf("listen for DNS: %w", err)
 		}
-		c := pc.(*net.UDPConn) //nolint:forcetypeassert // "udp" gives one
-		s.udp = append(s.udp, c)
+		s.udp, s.tcp = append(s.udp, c), append(s.tcp, l)
 		_ = c.SetReadBuffer(4 << 20) // as much as the system allows
 		if err := receiveDestination(c); err != nil {
 			return fmt.Errorf("listen for DNS on %s: %w", addr, err)
 		}
-		// The same port over TCP, also when it was the system's choice.
-		l, _, err := set.Listen(ctx, lc, c.LocalAddr().String())
-		if err != nil {
-			return fmt.Errorf("listen for DNS: %w", err)
-		}
-		s.tcp = append(s.tcp, l)
 	}
 	for _, addr := range cfg.Listen.DNSTLS {
 		l, _, err := set.Listen(ctx, lc, addr)
@@ -123,6 +116,30 @@ func (s *Server) listen(cfg *config.Config) error {
 			}}))
 	}
 	return nil
+}
+
+// pairTries is how often a port that the system chooses for UDP may prove taken
+// over TCP before that is an error.
+const pairTries = 16
+
+// listenPair listens over UDP, and over TCP on the same port, also when it was
+// the system's choice.
+func listenPair(ctx context.Context, set *handover.Set, lc *net.ListenConfig, addr string) (*net.UDPConn, net.Listener, error) {
+	for try := 1; ; try++ {
+		pc, err := set.ListenPacket(ctx, lc, addr)
+		if err != nil {
+			return nil, nil, err
+		}
+		c := pc.(*net.UDPConn) //nolint:forcetypeassert // "udp" gives one
+		l, _, err := set.Listen(ctx, lc, c.LocalAddr().String())
+		if err == nil {
+			return c, l, nil
+		}
+		_ = c.Close() // it is given up
+		if _, port, _ := net.SplitHostPort(addr); port != "0" || try == pairTries {
+			return nil, nil, err
+		}
+	}
 }
 
 func (s *Server) listening() []string {
