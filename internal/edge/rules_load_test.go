@@ -1,7 +1,10 @@
 package edge
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -127,5 +130,78 @@ func TestListsAfterZones(t *testing.T) {
 	}
 	if _, err := New(cfg, Options{}); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A reload brings changed lists into rules that did not change, moves the logs, and keeps
+// counters; the key of challenges outlives a restart.
+func TestRulesReload(t *testing.T) {
+	e, o, _ := hosts()
+	dir := t.TempDir()
+	ap, _ := origin(t, o, 0, func(http.ResponseWriter, *http.Request) {})
+	text := func(item, top string) string {
+		return fmt.Sprintf(`listen: {http: ['%s:%d']}
+data: '%s'
+lists: [{name: bad, kind: ip, items: [%s]}]
+%szones:
+- name: shop.example
+  records: [{type: A, name: shop.example, content: %s, proxied: true}]
+  rules:
+    custom: [{expression: 'ip.src in $bad', action: block}]
+    rate_limits: [{expression: 'http.request.uri.path eq "/limited"', requests_per_period: 1, period: 3600}]
+`, e, ap.Port(), dir, item, top, o)
+	}
+	w := start(t, text("192.0.2.1", ""))
+	apply := func(item, top string) {
+		t.Helper()
+		cfg, err := Loader().Parse(filepath.Join(dir, "edge.yaml"), []byte(text(item, top)))
+		if err == nil {
+			err = w.edge.Apply(cfg)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	status := func(path string) int { return w.get("http://shop.example" + path).StatusCode }
+	if a, b, c := status("/"), status("/limited"), status("/limited"); a != 200 || b != 200 || c != 429 {
+		t.Fatalf("at first: %d %d %d", a, b, c)
+	}
+	apply("127.0.0.1", "")
+	if got := status("/"); got != 403 {
+		t.Errorf("with the address in the list: %d", got)
+	}
+	access := filepath.Join(dir, "access.log")
+	apply("192.0.2.1", "access_log: {file: '"+access+"'}\n")
+	if got := status("/limited"); got != 429 {
+		t.Errorf("a reload forgot who is blocked: %d", got)
+	}
+	waitFor(t, "a line in the new file", func() bool {
+		_ = w.edge.access.flush()
+		b, err := os.ReadFile(access)
+		return err == nil && strings.Contains(string(b), "/limited")
+	})
+	apply("192.0.2.1", "access_log: {enabled: off}\n")
+	before, err := os.ReadFile(access)
+	if err != nil {
+		t.Fatal(err)
+	}
+	status("/quiet")
+	apply("192.0.2.1", "")
+	if after, err := os.ReadFile(access); err != nil || string(after) != string(before) {
+		t.Errorf("the log was off, and it grew by %d bytes, %v", len(after)-len(before), err)
+	}
+	cfg, err := Loader().Parse(filepath.Join(dir, "edge.yaml"), []byte(text("192.0.2.1", "")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := New(cfg, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(again.guard.keeper.Key(), w.edge.guard.keeper.Key()) {
+		t.Error("another run on the same folder has another key of challenges")
+	}
+	if info, err := os.Stat(filepath.Join(dir, "challenge.key")); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the key's file: %v, %v", info, err)
 	}
 }
