@@ -2,7 +2,6 @@ package lab
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -91,10 +90,7 @@ func (n *normaliser) value(key string, v any) any {
 			v[i] = n.value(key, v[i])
 		}
 		if key == "lines" { // of one second, in any order
-			for _, l := range objects(v) {
-				calmLine(l)
-			}
-			slices.SortStableFunc(v, func(a, b any) int { return cmp.Compare(asText(a), asText(b)) })
+			return calmLines(v)
 		}
 	case string:
 		if key != "ray" && strings.Trim(v, "0123456789") == "" {
@@ -117,10 +113,8 @@ func (n *normaliser) number(key string, v float64) float64 {
 	switch {
 	case key == "ms" || strings.HasSuffix(key, "_ms"):
 		return calmMS(v)
-	case slices.Contains(loads, key):
-		return 0
 	case slices.Contains(busy, key):
-		return math.Min(v, 1)
+		return 0
 	case slices.Contains(few, key) && v > 0 && v < 1000:
 		return 9
 	case key == "pid" || key == "pids" || key == "inode":
@@ -137,10 +131,10 @@ func (n *normaliser) number(key string, v float64) float64 {
 // busy numbers tell how busy machine and network were; few ones matter by the
 // thousand only.
 var (
-	loads = []string{"load1", "busy_pct", "steal_pct", "cpu.some", "cpu.full", "io.some", "io.full"}
-	busy  = []string{
+	busy = []string{
+		"load1", "busy_pct", "steal_pct", "cpu.some", "cpu.full", "io.some", "io.full",
 		"files_used", "lines", "bytes", "packets",
-		"InSegs", "OutSegs", "PassiveOpens", "ActiveOpens", "RetransSegs", "EstabResets", "AttemptFails", "OutRsts", "CurrEstab", "TW", "between_ns",
+		"InSegs", "OutSegs", "PassiveOpens", "ActiveOpens", "RetransSegs", "EstabResets", "AttemptFails", "OutRsts", "CurrEstab", "TW", "TCPTimeouts", "between_ns",
 	}
 	few = []string{"time_wait", "established", "count", "fds"}
 )
@@ -159,6 +153,10 @@ func halve(o map[string]any) {
 		o["boot"] = goldenTime.Add(-5 * time.Hour).Format(time.RFC3339)
 	}
 	delete(o, "tentative") // for a second after a link is made
+	switch o["neighbor"] {
+	case "delay", "probe", "stale": // it was reachable a moment ago
+		o["neighbor"] = "reachable"
+	}
 	if v, is := o["established"].(float64); is && v < 1000 {
 		o["established"] = 9.0
 		delete(o, "client_peers")

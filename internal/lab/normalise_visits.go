@@ -2,7 +2,6 @@ package lab
 
 import (
 	"cmp"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -200,8 +199,27 @@ func (r *rows) set(to []object) {
 	r.in[r.key] = list
 }
 
-// calmLine makes the sample of a log's good answers the same: which of the
-// visits is kept as the sample is chance.
+// calmLines keeps one line of each kind for visits of the edge and one for
+// others: which of them there are is chance, and of which the sample is.
+func calmLines(lines []any) []any {
+	for _, l := range objects(lines) {
+		calmLine(l)
+	}
+	slices.SortStableFunc(lines, func(a, b any) int { return cmp.Compare(asText(a), asText(b)) })
+	seen := map[string]bool{}
+	return slices.DeleteFunc(lines, func(v any) bool {
+		l, is := v.(object)
+		if !is || l["client"] == nil {
+			return false // of no visit
+		}
+		k := text(l, "kind", "source", "status", "cdn")
+		had := seen[k]
+		seen[k] = true
+		return had
+	})
+}
+
+// calmLine makes the sample of a log's good answers the same.
 func calmLine(l object) {
 	status, _ := l["status"].(float64)
 	if str(l["kind"]) != fact.LogStatus || status >= 400 {
@@ -211,9 +229,7 @@ func calmLine(l object) {
 	if l["cdn"] != nil {
 		client = "173.245.48.10" // the edge's first address
 	}
-	if a, err := netip.ParseAddr(str(l["client"])); err == nil && a.IsLoopback() {
-		client = a.String()
-	}
-	l["text"] = strings.Replace(str(l["text"]), str(l["client"]), client, 1)
-	l["client"] = client
+	before, _, _ := strings.Cut(str(l["text"]), ` "Mozilla`)
+	before, _, _ = strings.Cut(before, ` "curl`)
+	l["text"], l["client"] = strings.Replace(before, str(l["client"]), client, 1), client
 }
