@@ -125,6 +125,7 @@ var kept = map[string]bool{
 	"connection": true, "content-length": true, "transfer-encoding": true, "te": true, "trailer": true, "upgrade": true,
 	"keep-alive": true, "proxy-connection": true, "host": true, "expect": true, "http2-settings": true, "cdn-loop": true,
 	"x-forwarded-for": true, "x-forwarded-proto": true, "proxy-status": true, "content-encoding": true,
+	"accept-encoding": true, "date": true, "server": true,
 }
 
 func (v value) headerChange(name string, response bool) (HeaderChange, bool) {

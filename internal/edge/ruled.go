@@ -168,6 +168,9 @@ func (v *visit) tell(d rules.Decision) {
 	list := make([]events.Event, 0, len(v.hits)+1)
 	add := func(h rules.Hit, status int) {
 		e.Source, e.Action, e.RuleID, e.Status = string(h.Source), string(h.Action), h.ID, status
+		if e.Outcome = events.WentOn; status != 0 {
+			e.Outcome = events.Stopped
+		}
 		e.Description, e.Expression = events.Bounded(h.Description), events.Bounded(h.Expression)
 		if h.Passed {
 			e.Action += "_bypassed"

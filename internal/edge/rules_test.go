@@ -191,7 +191,8 @@ func TestCustomRules(t *testing.T) {
 		e := list[0]
 		rayID, _, _ := strings.Cut(r.Header.Get("CF-Ray"), "-")
 		if len(list) != before+1 || e.Source != tc.source || e.Action != tc.action || e.Ray != rayID || e.RuleID == "" || e.Expression == "" || e.Client != "127.0.0.1" ||
-			e.Path != tc.url || e.Query != "q=1" || e.Host != "shop.example" || e.Zone != "shop.example" || (e.Status == tc.status) != (tc.action == "block") {
+			e.Path != tc.url || e.Query != "q=1" || e.Host != "shop.example" || e.Zone != "shop.example" || (e.Status == tc.status) != (tc.action == "block") ||
+			(e.Outcome == events.Stopped) != (tc.action == "block") {
 			t.Errorf("%s: %d events more, the last %+v", tc.name, len(list)-before, e)
 		}
 		if found := w.edge.Events(events.Filter{Ray: rayID}); len(found) != 1 || found[0].RuleID != e.RuleID {

@@ -34,8 +34,18 @@ type Event struct {
 	Protocol    string    `json:"clientRequestHTTPProtocol"`
 	UserAgent   string    `json:"userAgent,omitempty"`
 	Status      int       `json:"edgeResponseStatus,omitempty"` // 0 = the request went on
+	Outcome     Outcome   `json:"outcome"`
 	Sample      float64   `json:"sampleInterval"`               // so many events stand behind this one
 }
+
+// Outcome is what became of the request by this decision.
+type Outcome string
+
+// The outcomes.
+const (
+	Stopped Outcome = "stopped" // answered here: no origin was asked
+	WentOn  Outcome = "went_on" // later rules, the cache or the origin decide
+)
 
 // Policy is what is kept of a request, and of how many.
 type Policy struct {
