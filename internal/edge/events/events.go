@@ -35,7 +35,7 @@ type Event struct {
 	UserAgent   string    `json:"userAgent,omitempty"`
 	Status      int       `json:"edgeResponseStatus,omitempty"` // 0 = the request went on
 	Outcome     Outcome   `json:"outcome"`
-	Sample      float64   `json:"sampleInterval"`               // so many events stand behind this one
+	Sample      float64   `json:"sampleInterval"` // so many events stand behind this one
 }
 
 // Outcome is what became of the request by this decision.
