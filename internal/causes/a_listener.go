@@ -165,7 +165,11 @@ func judgeLoopbackOnly(v *View) []Verdict {
 		c.Ask("Is the connection refused?", u.refused, originward.Likely, originward.Likely)
 		v.unserved(c, u, "Does no socket serve the origin's address?", originward.Likely)
 		c.Proof("Is the port served on loopback?", Yes(socketText(s), by...))
-		c.Apart("Does no stopped server claim the port?", v.nobodyClaims(u))
+		claims, unseen := v.nobodyClaims(u), originward.Likely
+		if claims.Look != nil && *claims.Look == lookMeant {
+			unseen = originward.Proved // it could not bind the port beside the socket that holds it
+		}
+		c.Ask("Does no stopped server claim the port?", claims, originward.Possible, unseen)
 		c.Says("the server listens on loopback only",
 			socketText(s)+" takes local connections only; nothing serves "+u.leg.String()+".")
 		f := fix("Let "+firstOf(s.Program, "the server")+" listen on the public or the wildcard address.",

@@ -158,13 +158,27 @@ func (v *View) siteIs(w fact.WebConfig, label string, port uint16) bool {
 		return true
 	}
 	named := false
-	for _, word := range strings.Fields(label) {
+	for _, word := range strings.Fields(strings.ReplaceAll(label, ",", " ")) {
+		word = bareName(word)
 		if slices.Contains(s.Names, word) || nameMatches(word, v.Host) {
 			return true
 		}
 		named = named || strings.Contains(word, ".") || word == "_"
 	}
 	return !named
+}
+
+// bareName is the name in a site's label as a Caddyfile writes it, with scheme,
+// port and path.
+func bareName(word string) string {
+	if _, rest, ok := strings.Cut(word, "://"); ok {
+		word = rest
+	}
+	word, _, _ = strings.Cut(word, "/")
+	if host, port, ok := strings.Cut(word, ":"); ok && !strings.Contains(port, ":") {
+		word = host
+	}
+	return word
 }
 
 func servesPort(w fact.WebConfig, port uint16) bool {

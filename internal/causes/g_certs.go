@@ -192,6 +192,9 @@ func (v *View) fileIsOld(s served) Ans {
 // newerFile finds the configured file whose certificate differs from the
 // served one and would be accepted at the time of the look.
 func (v *View) newerFile(s served) (fact.CertFile, string, bool) {
+	if v.asConfigured(s) {
+		return fact.CertFile{}, "", false
+	}
 	for _, it := range v.certs {
 		for _, f := range it.Fact.Files {
 			if len(f.Chain) == 0 || f.Chain[0].SHA256 == s.leaf().SHA256 || f.Readable == fact.No {
@@ -205,6 +208,26 @@ func (v *View) newerFile(s served) (fact.CertFile, string, bool) {
 		}
 	}
 	return fact.CertFile{}, "", false
+}
+
+// asConfigured reports whether the served certificate is the one in the file
+// that the virtual host of its own address names: another file may hold a good
+// one, and no reload will bring it.
+func (v *View) asConfigured(s served) bool {
+	for _, w := range v.Live() {
+		site, named, ok := siteAt(w.Fact, v.Host, s.leg.Target())
+		if !ok || !named || site.Cert == "" {
+			continue
+		}
+		for _, it := range v.certs {
+			for _, f := range it.Fact.Files {
+				if f.File == site.Cert && len(f.Chain) > 0 && f.Chain[0].SHA256 == s.leaf().SHA256 {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // fileIsFor reports whether a file is the one that should be served for the

@@ -63,11 +63,13 @@ func capturedBy(g fact.RouteGroup) string {
 // takenElsewhere is capturedBy, and the default route of another table that a
 // policy rule chooses for the edge's ranges alone: a host behind a router sends
 // everyone's replies to a private next hop, and that one is nobody's capture.
+// So is a network of the host's own, set up over the edge's ranges.
 func (v *View) takenElsewhere(it fact.Item[fact.Routes], g fact.RouteGroup) string {
 	if how := capturedBy(g); how != "" {
 		return how
 	}
-	if !g.Private || !g.Default || len(it.Fact.Rules) == 0 || v.sameForAll(it, g) {
+	onLink := g.Type == "unicast" && !g.Default && !g.Gateway.IsValid() && g.Iface != "" && g.InIface != g.Iface
+	if !onLink && (!g.Private || !g.Default || len(it.Fact.Rules) == 0) || v.sameForAll(it, g) {
 		return ""
 	}
 	usual := slices.ContainsFunc(it.Fact.Groups, func(o fact.RouteGroup) bool {
@@ -75,6 +77,9 @@ func (v *View) takenElsewhere(it fact.Item[fact.Routes], g fact.RouteGroup) stri
 	})
 	if !usual {
 		return ""
+	}
+	if onLink {
+		return "they go straight to " + g.Iface + ", as if the edge were a neighbour there"
 	}
 	return "a policy rule sends them to a private next hop (" + firstOf(addrOr(g.Gateway), g.Iface) + ")"
 }

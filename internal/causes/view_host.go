@@ -244,7 +244,7 @@ func siteAt(w fact.WebConfig, host string, at netip.AddrPort) (site fact.Site, n
 	best := 0
 	for i := range w.Sites {
 		s := &w.Sites[i]
-		if !listensOn(s.Listens, port) {
+		if !slices.ContainsFunc(s.Listens, func(l fact.Listen) bool { return l.Port == port && takes(l, at.Addr()) }) {
 			continue
 		}
 		if slices.ContainsFunc(s.Names, func(n string) bool { return nameMatches(n, host) }) {
@@ -267,6 +267,16 @@ func siteAt(w fact.WebConfig, host string, at netip.AddrPort) (site fact.Site, n
 		return fact.Site{}, false, false
 	}
 	return *fallback, false, true
+}
+
+// takes reports whether a listener may take connections to an address; an
+// address that is not said is taken by all.
+func takes(l fact.Listen, a netip.Addr) bool {
+	own, err := netip.ParseAddrPort(l.Addr)
+	if err != nil || !a.IsValid() || a.IsUnspecified() || own.Addr().IsUnspecified() {
+		return true
+	}
+	return own.Addr().Unmap() == a.Unmap()
 }
 
 func listensOn(ls []fact.Listen, port uint16) bool {
