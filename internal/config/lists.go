@@ -80,7 +80,11 @@ func (v value) geo() Geo {
 			}
 		}
 	}
-	v.object(key{"country", file(&g.Country)}, key{"asn", file(&g.ASN)})
+	if v.read([]key{{"country", file(&g.Country)}, {"asn", file(&g.ASN)}}) && v.r.checkGeo != nil {
+		if err := v.r.checkGeo(g); err != nil {
+			v.fail(err.Error(), "a database in MaxMind's format (.mmdb)")
+		}
+	}
 	return g
 }
 

@@ -22,6 +22,8 @@ type Loader struct {
 	Use Use
 	// CheckList checks the items of a named list; nil = they are not checked.
 	CheckList func(List) error
+	// CheckGeo checks databases of addresses; nil = they are not checked.
+	CheckGeo func(Geo) error
 }
 
 // Use is what an expression is for.
@@ -53,7 +55,7 @@ func (l Loader) Load(path string) (*Config, error) {
 // Parse reads a configuration from raw; path names it and is what relative
 // paths in it are resolved against.
 func (l Loader) Parse(path string, raw []byte) (*Config, error) {
-	r := &reader{file: filepath.Clean(path), checkExpression: l.CheckExpression, checkList: l.CheckList, use: l.Use}
+	r := &reader{file: filepath.Clean(path), checkExpression: l.CheckExpression, checkList: l.CheckList, checkGeo: l.CheckGeo, use: l.Use}
 	var docs []yaml.Node
 	if err := yaml.Load(raw, &docs, yaml.WithUniqueKeys(false), yaml.WithAllDocuments()); err != nil {
 		return nil, Problems{syntaxProblem(r.file, err)}

@@ -16,6 +16,7 @@ type reader struct {
 	file            string
 	checkExpression func(string, Use) error
 	checkList       func(List) error
+	checkGeo        func(Geo) error
 	use             Use // lists and places that were read
 	problems        Problems
 	warnings        []Problem

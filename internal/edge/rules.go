@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/originward/originward/internal/config"
+	"github.com/originward/originward/internal/edge/geo"
 	"github.com/originward/originward/internal/edge/rules"
 )
 
@@ -31,6 +32,10 @@ func Loader() config.Loader {
 		},
 		CheckList: func(l config.List) error {
 			_, err := rules.NewList(rules.ListKind(l.Kind), l.Items)
+			return err
+		},
+		CheckGeo: func(g config.Geo) error {
+			_, err := geo.Open(g.Country, g.ASN)
 			return err
 		},
 	}

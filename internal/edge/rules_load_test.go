@@ -62,6 +62,7 @@ func TestRuleProblems(t *testing.T) {
 		"error content":         {rule("custom_errors", "{expression: 'http.response.code eq 502'}"), 7, []string{"has no content"}},
 		"error page token":      {head + "  error_pages: {500_errors: page.html}\n", 5, []string{"lacks the token", "::CLOUDFLARE_ERROR_500S_BOX::"}},
 		"list item":             {"lists: [{name: a, kind: ip, items: [192.0.2.1/24]}]\n" + head[:len("listen: {http: ['127.0.0.1:0']}\n")], 1, []string{"did you mean 192.0.2.0/24"}},
+		"no database":           {"geo: {country: page.html}\n" + head[:len("listen: {http: ['127.0.0.1:0']}\n")], 1, []string{"database of addresses", ".mmdb"}},
 		"list name":             {"lists: [{name: My List, kind: ip, items: [192.0.2.1]}]\n" + head[:len("listen: {http: ['127.0.0.1:0']}\n")], 1, []string{"not a list's name"}},
 		"sample":                {"access_log: {sample: 2}\n" + head[:len("listen: {http: ['127.0.0.1:0']}\n")], 1, []string{"0 to 1"}},
 	} {
