@@ -19,15 +19,25 @@ func abandoned(x fact.EdgeExchange) bool {
 	return !last.Done && last.MS >= realWait
 }
 
+// longWait is a wait in milliseconds after which even an impatient visitor has
+// seen more than a slow page: the fast timers of our own probes.
+const longWait = 2500
+
 // addAbandoned takes a recorded exchange that its visitor abandoned for a wait
-// of the edge. With visits of our own only those count that were made since:
-// they are our own, which no ray joins.
+// of the edge. With visits of our own only those count that were made since,
+// and only where one of ours had to wait: they are our own, which no ray joins.
+// Visitors leave slow pages that would have come, too; without visits of our
+// own a wait says something only when it was a long one.
 func (v *View) addAbandoned(id string, x fact.EdgeExchange) {
-	since, ours := v.At.Add(-beforeElse), false
+	since, ours, waits := v.At.Add(-beforeElse), false, false
 	for _, h := range v.Hits {
 		if h.Own && !h.At.IsZero() && (!ours || h.At.Before(since)) {
 			since, ours = h.At, true
 		}
+		waits = waits || h.Own && h.Pending
+	}
+	if ours && !waits || !ours && x.Phases[len(x.Phases)-1].MS < longWait {
+		return
 	}
 	if !v.At.IsZero() && x.At.Before(since.Add(-time.Second)) || len(v.Hits) >= maxHits {
 		return

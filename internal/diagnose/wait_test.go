@@ -1,7 +1,9 @@
 package diagnose
 
 import (
+	"fmt"
 	"testing"
+	"time"
 
 	"github.com/originward/originward"
 	"github.com/originward/originward/fact"
@@ -57,3 +59,22 @@ func TestEdgeStillWaits(t *testing.T) {
 // atOnce are cases whose 522 comes without a wait: the CDN's own platform gives
 // it, and no connect is tried.
 var atOnce = map[string]bool{"platform unclaimed": true, "worker fetches itself": true, "worker on another port": true}
+
+// TestImpatientVisitors: strangers who leave slow pages make no site broken.
+func TestImpatientVisitors(t *testing.T) {
+	w := bt.Healthy()
+	for i := range 5 {
+		x := w.Record.Items[0]
+		x.Ray, x.At = fmt.Sprintf("%016x", 900+i), x.At.Add(time.Duration(i)*time.Millisecond)
+		x.Code, x.Phase, x.Fault = 500, originward.PhaseFirstByte, originward.ProxyInternalError
+		x.Phases = []fact.PhaseTime{{Phase: originward.PhaseConnect, MS: 1, Done: true}, {Phase: originward.PhaseFirstByte, MS: 900}}
+		w.Record.Items = append(w.Record.Items, x)
+	}
+	if d := Explain(w.Bundle(), Options{}); d.Status != originward.StatusHealthy {
+		t.Errorf("status %s\n%s", d.Status, dump(d))
+	}
+	w.Visits = nil // nobody visited the edge for this look
+	if d := Explain(w.Bundle(), Options{}); d.Status != originward.StatusHealthy {
+		t.Errorf("without visits of our own: status %s\n%s", d.Status, dump(d))
+	}
+}
