@@ -51,7 +51,7 @@ type Edge struct {
 
 	apply     sync.Mutex             // one change of configuration at a time
 	file      *config.Config         // as loaded, without stored zones; guarded by apply
-	stored    stored                 // beside the file; guarded by apply
+	stored    Stored                 // beside the file; guarded by apply
 	watchers  []func(*config.Config) // guarded by apply
 	mu        sync.Mutex
 	listeners map[listenKey]*listener // guarded by mu

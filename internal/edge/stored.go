@@ -1,28 +1,36 @@
 package edge
 
 import (
+	"crypto/x509"
 	"errors"
 	"slices"
 
 	"github.com/originward/originward/internal/config"
 )
 
+// Stored is what is in force beside the configuration file.
+type Stored struct {
+	Zones    []config.Zone
+	Lists    []config.List
+	OriginCA []*x509.Certificate // authorities that the strict modes trust, too
+}
+
 // SetStored puts zones and lists in force beside those of the configuration file,
 // in place of what was stored before. A name that the file has too stays the
 // file's. Requests under way keep what they began with; when a zone cannot be put
 // in force, nothing changes and the error says why.
-func (e *Edge) SetStored(zones []config.Zone, lists []config.List) error {
+func (e *Edge) SetStored(s Stored) error {
 	e.apply.Lock()
 	defer e.apply.Unlock()
 	if e.draining.Load() {
 		return errors.New("the edge is shutting down")
 	}
 	old := e.state.Load()
-	st, err := newState(withStored(e.file, stored{zones, lists}), old, e.now)
+	st, err := newState(withStored(e.file, s), old, e.now)
 	if err != nil {
 		return err
 	}
-	e.stored = stored{zones, lists}
+	e.stored = s
 	e.state.Store(st)
 	old.retire(st)
 	e.tell()
@@ -45,25 +53,20 @@ func (e *Edge) tell() {
 	}
 }
 
-// stored is what is in force beside the configuration file.
-type stored struct {
-	zones []config.Zone
-	lists []config.List
-}
-
 // withStored is a configuration with what is stored beside its own.
-func withStored(cfg *config.Config, st stored) *config.Config {
-	if len(st.zones)+len(st.lists) == 0 {
+func withStored(cfg *config.Config, st Stored) *config.Config {
+	if len(st.Zones)+len(st.Lists)+len(st.OriginCA) == 0 {
 		return cfg
 	}
 	all := *cfg
+	all.Trust.OriginCA = append(slices.Clone(cfg.Trust.OriginCA), st.OriginCA...)
 	all.Zones, all.Lists = slices.Clone(cfg.Zones), slices.Clone(cfg.Lists)
-	for _, z := range st.zones {
+	for _, z := range st.Zones {
 		if !slices.ContainsFunc(cfg.Zones, func(f config.Zone) bool { return f.Name == z.Name }) {
 			all.Zones = append(all.Zones, z)
 		}
 	}
-	for _, l := range st.lists {
+	for _, l := range st.Lists {
 		if !slices.ContainsFunc(cfg.Lists, func(f config.List) bool { return f.Name == l.Name }) {
 			all.Lists = append(all.Lists, l)
 		}

@@ -3,9 +3,11 @@ package edgeapi
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -27,6 +29,9 @@ type Live struct {
 	mu    sync.Mutex
 	zones map[string]config.Zone // by id; guarded by mu
 	lists []config.List          // guarded by mu
+	// authorities are the origin CA's certificates by their PEM text: the same one
+	// stays the same value, so that connections that it vouches for stay usable.
+	authorities map[string]*x509.Certificate // guarded by mu
 }
 
 // reloadTime bounds reading what has changed.
@@ -34,7 +39,7 @@ const reloadTime = 30 * time.Second
 
 // NewLive puts in force what a store holds, and what it will hold.
 func NewLive(ctx context.Context, s *store.Store, e *edge.Edge, log *slog.Logger) (*Live, error) {
-	l := &Live{store: s, edge: e, log: log, zones: map[string]config.Zone{}}
+	l := &Live{store: s, edge: e, log: log, zones: map[string]config.Zone{}, authorities: map[string]*x509.Certificate{}}
 	s.OnCommit(l.committed)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -43,7 +48,7 @@ func NewLive(ctx context.Context, s *store.Store, e *edge.Edge, log *slog.Logger
 		if err != nil {
 			return err
 		}
-		if err := l.loadLists(t); err != nil {
+		if err := errors.Join(l.loadLists(t), l.loadAuthorities(t)); err != nil {
 			return err
 		}
 		for _, z := range zones {
@@ -73,7 +78,7 @@ func (l *Live) committed(c store.Changed) {
 			}
 		}
 		if c.Global {
-			return errors.Join(l.loadTokens(t), l.loadLists(t))
+			return errors.Join(l.loadTokens(t), l.loadLists(t), l.loadAuthorities(t))
 		}
 		return nil
 	})
@@ -137,7 +142,7 @@ func (l *Live) apply() error {
 		all = append(all, z)
 	}
 	slices.SortFunc(all, func(a, b config.Zone) int { return cmp.Compare(a.Name, b.Name) })
-	return l.edge.SetStored(all, l.lists)
+	return l.edge.SetStored(edge.Stored{Zones: all, Lists: l.lists, OriginCA: slices.Collect(maps.Values(l.authorities))})
 }
 
 // token finds a token by the hash of its value; nil = there is none.

@@ -106,6 +106,10 @@ func (a *API) routes() []route {
 		{"GET", "/zones/{zone}/rulesets/phases/{phase}/entrypoint", wafRead, a.phaseRuleset, "the ruleset of a phase", nil, false},
 		{"PUT", "/zones/{zone}/rulesets/phases/{phase}/entrypoint", wafWrite, a.replacePhase, "replace the rules of a phase", rulesetIn{}, false},
 
+		{"GET", "/certificates", anyToken, a.originCerts, "origin CA certificates of a zone, ?zone_id", nil, false},
+		{"POST", "/certificates", anyToken, a.createOriginCert, "have the edge's origin CA sign a certificate for an origin", originCertIn{}, false},
+		{"GET", "/certificates/{cert}", anyToken, a.originCert, "one origin CA certificate", nil, false},
+		{"DELETE", "/certificates/{cert}", anyToken, a.deleteOriginCert, "forget an origin CA certificate", nil, false},
 		{"GET", "/zones/{zone}/firewall/access_rules/rules", accessRead, a.accessRules, "list IP access rules", nil, false},
 		{"POST", "/zones/{zone}/firewall/access_rules/rules", accessWrite, a.createAccessRule, "add an IP access rule", accessIn{}, false},
 		{"GET", "/zones/{zone}/firewall/access_rules/rules/{rule}", accessRead, a.accessRule, "one IP access rule", nil, false},
