@@ -114,7 +114,7 @@ func (c *visitor) serve() {
 		c.reader = http1.NewReader(c.tls)
 	}
 	defer c.reader.Reset(nil)
-	for c.one() {
+	for c.wait() && c.one() {
 	}
 }
 
@@ -153,6 +153,7 @@ func (c *visitor) handshake() bool {
 	if st.CurveID != 0 {
 		c.info.tls.curve = st.CurveID.String()
 	}
+	dropBuffers(conn)
 	c.tls = &tlsConn{Conn: conn, wire: wire}
 	return true
 }
@@ -218,7 +219,13 @@ func (c *visitor) wait() bool {
 	}
 	c.keepDeadline(since)
 	for {
-		err := c.reader.WaitRequest()
+		// Over TLS the wire itself is asked: an idle connection's stack stays small.
+		var err error
+		if c.tls != nil {
+			err = c.tls.Await()
+		} else {
+			err = c.reader.WaitRequest()
+		}
 		if err == nil {
 			return true
 		}
@@ -233,9 +240,6 @@ func (c *visitor) wait() bool {
 
 // one serves one request; false when the connection is to be closed.
 func (c *visitor) one() bool {
-	if !c.wait() {
-		return false
-	}
 	p := visits.Get().(*pooledVisit)
 	defer visits.Put(p)
 	v, r := p.visit, &p.respond
