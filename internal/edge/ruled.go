@@ -2,6 +2,7 @@ package edge
 
 import (
 	"bytes"
+	"time"
 
 	"github.com/originward/originward"
 	"github.com/originward/originward/internal/edge/cache"
@@ -22,9 +23,10 @@ type ruling struct {
 	hits       []rules.Hit // that did not answer
 	toOrigin   rules.HeaderEdit
 	toVisitor  rules.HeaderEdit
-	challenged bool // a challenge answers
-	counted    bool // by the rate limits that wait for responses
-	passed     int8 // a challenge was solved before: 0 = not looked, 1 = yes, -1 = no
+	challenged bool      // a challenge answers
+	counted    bool      // by the rate limits that wait for responses
+	passed     int8      // a challenge was solved before: 0 = not looked, 1 = yes, -1 = no
+	given      time.Time // when it was solved
 }
 
 func (r *ruling) reset() {
@@ -121,16 +123,18 @@ func (v *visit) visitorOf(zone string) challenge.Visitor {
 	return challenge.Visitor{Zone: zone, Addr: v.conn.addr, Agent: v.head.Get("User-Agent")}
 }
 
-// solved tells whether the visitor has solved a challenge of the zone's; it is
-// looked at once.
-func (v *visit) solved() bool {
+// solved tells whether the visitor has solved a challenge of the zone's, and when; it
+// is looked at once.
+func (v *visit) solved() (given time.Time, ok bool) {
 	if v.passed == 0 {
 		v.passed = -1
-		if c := cookie(v.head, challenge.CookieName); c != nil && v.edge.guard.keeper.Cleared(string(c), v.visitorOf(v.zone.Name), v.began) {
-			v.passed = 1
+		if c := cookie(v.head, challenge.CookieName); c != nil {
+			if t, ok := v.edge.guard.keeper.Cleared(string(c), v.visitorOf(v.zone.Name), v.began); ok {
+				v.passed, v.given = 1, t
+			}
 		}
 	}
-	return v.passed > 0
+	return v.given, v.passed > 0
 }
 
 // cookie is the value of a cookie; nil when there is none.

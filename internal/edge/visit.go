@@ -127,7 +127,7 @@ type bound struct {
 	interim func(*http1.ResponseHead) error
 	sendTo  func(io.Writer) error
 	note    func(rules.Hit)
-	solved  func() bool
+	solved  func() (time.Time, bool)
 }
 
 func newVisit() *visit {

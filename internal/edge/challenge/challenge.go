@@ -77,17 +77,17 @@ func (k *Keeper) sign(purpose string, v Visitor, until int64, salt string) strin
 }
 
 // open checks a signed text "until.salt.signature".
-func (k *Keeper) open(purpose, text string, v Visitor, now time.Time) bool {
-	until, rest, ok := strings.Cut(text, ".")
-	salt, mac, ok2 := strings.Cut(rest, ".")
-	if !ok || !ok2 || len(text) > 200 {
-		return false
+func (k *Keeper) open(purpose, text string, v Visitor, now time.Time) (end time.Time, ok bool) {
+	until, rest, dotted := strings.Cut(text, ".")
+	salt, mac, ok := strings.Cut(rest, ".")
+	if !ok || !dotted || len(text) > 200 {
+		return time.Time{}, false
 	}
-	end, err := strconv.ParseInt(until, 10, 64)
-	if err != nil || now.Unix() > end {
-		return false
+	n, err := strconv.ParseInt(until, 10, 64)
+	if err != nil || now.Unix() > n {
+		return time.Time{}, false
 	}
-	return hmac.Equal([]byte(mac), []byte(k.sign(purpose, v, end, salt)))
+	return time.Unix(n, 0), hmac.Equal([]byte(mac), []byte(k.sign(purpose, v, n, salt)))
 }
 
 func (k *Keeper) seal(purpose string, v Visitor, until time.Time) string {
@@ -104,7 +104,7 @@ func (k *Keeper) Token(v Visitor, now time.Time) string {
 
 // Solved tells whether an answer solves a challenge of this visitor's.
 func (k *Keeper) Solved(token, answer string, v Visitor, now time.Time) bool {
-	if len(answer) > 20 || !k.open("challenge", token, v, now) {
+	if _, ok := k.open("challenge", token, v, now); !ok || len(answer) > 20 {
 		return false
 	}
 	sum := sha256.Sum256([]byte(token + ":" + answer))
@@ -116,7 +116,12 @@ func (k *Keeper) Clearance(v Visitor, now time.Time) string {
 	return k.seal("clearance", v, now.Add(Lifetime))
 }
 
-// Cleared tells whether a cookie's value is a clearance of this visitor's.
-func (k *Keeper) Cleared(value string, v Visitor, now time.Time) bool {
-	return k.open("clearance", value, v, now)
+// Cleared tells whether a cookie's value is a clearance of this visitor's, and when it
+// was given, to the second.
+func (k *Keeper) Cleared(value string, v Visitor, now time.Time) (given time.Time, ok bool) {
+	end, ok := k.open("clearance", value, v, now)
+	if !ok {
+		return time.Time{}, false
+	}
+	return end.Add(-Lifetime), true
 }

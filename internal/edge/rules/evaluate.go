@@ -29,8 +29,10 @@ func (d Decision) RateLimit() bool { return d.Source == FromRateLimit }
 type Run struct {
 	Limits *Limiter // nil = rate limits are left out
 	Now    time.Time
-	Note   func(Hit)   // takes every rule that matched without answering; nil = nobody
-	Solved func() bool // tells whether the visitor has solved a challenge; nil = no
+	Note   func(Hit) // takes every rule that matched without answering; nil = nobody
+	// Solved tells whether the visitor has solved a challenge, and when, to the second; nil
+	// = no.
+	Solved func() (time.Time, bool)
 	// Settings are what config rules changed.
 	Settings Settings
 }
@@ -43,12 +45,21 @@ func (x *Run) note(h Hit) {
 
 // stop makes a decision of a hit, unless it is a challenge that has been solved.
 func (x *Run) stop(h Hit, resp *Response) (Decision, bool) {
-	if h.Action.Challenges() && x.Solved != nil && x.Solved() {
-		h.Passed = true
-		x.note(h)
-		return Decision{}, false
+	if h.Action.Challenges() {
+		if _, ok := x.solved(); ok {
+			h.Passed = true
+			x.note(h)
+			return Decision{}, false
+		}
 	}
 	return Decision{Hit: h, Response: resp}, true
+}
+
+func (x *Run) solved() (time.Time, bool) {
+	if x.Solved == nil {
+		return time.Time{}, false
+	}
+	return x.Solved()
 }
 
 func (h *Head) hit(from Source) Hit {

@@ -227,7 +227,7 @@ func TestLimiterFlood(t *testing.T) {
 	if n := l.Len(); n > limiterShards*shardKeys {
 		t.Errorf("%d keys held, want at most %d", n, limiterShards*shardKeys)
 	}
-	if _, over := l.count(rule, bad, 0, now); !over {
+	if _, _, over := l.count(rule, bad, 0, now); !over {
 		t.Error("the flood freed a blocked visitor")
 	}
 	runtime.KeepAlive(l)
@@ -259,6 +259,34 @@ func BenchmarkFortyRules(b *testing.B) {
 	for b.Loop() {
 		if s.Evaluate(r, &Run{Limits: l, Now: now}).Stops() {
 			b.Fatal("blocked")
+		}
+	}
+}
+
+// A challenge by a rate limit is passed by solving it after the rate was exceeded; the
+// counter then begins anew.
+func TestChallengedRates(t *testing.T) {
+	for _, mitigation := range []time.Duration{0, time.Minute} {
+		rule := limitRule(t, 2, mitigation)
+		rule.Action = ManagedChallenge
+		set := Set{RateLimits: []RateLimit{*rule}}
+		l, now := NewLimiter(), time.Unix(1000, 0)
+		var given time.Time
+		run := func() bool {
+			now = now.Add(1100 * time.Millisecond)
+			return set.Evaluate(from("192.0.2.1"), &Run{Limits: l, Now: now, Solved: func() (time.Time, bool) { return given, !given.IsZero() }}).Stops()
+		}
+		given = now.Add(-time.Minute) // solved long before
+		var got []bool
+		for range 3 {
+			got = append(got, run())
+		}
+		given = now // solved now
+		for range 4 {
+			got = append(got, run())
+		}
+		if want := []bool{false, false, true, false, false, false, true}; !reflect.DeepEqual(got, want) {
+			t.Errorf("mitigation %v: stopped %v, want %v", mitigation, got, want)
 		}
 	}
 }

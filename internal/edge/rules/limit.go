@@ -103,7 +103,7 @@ func (s *Set) limit(r *Request, x *Run) Decision {
 		if counts {
 			cost = 1
 		}
-		wait, over := x.Limits.count(rule, key, cost, x.Now)
+		wait, since, over := x.Limits.count(rule, key, cost, x.Now)
 		if !over || !matches {
 			continue
 		}
@@ -112,10 +112,19 @@ func (s *Set) limit(r *Request, x *Run) Decision {
 			x.note(h)
 			continue
 		}
-		if d, yes := x.stop(h, rule.Response); yes {
-			d.RetryAfter = wait
-			return d
+		// A challenge that is passed sets the counter to zero; one that was passed before the
+		// rate was exceeded does not count (rate limiting parameters).
+		if given, ok := x.solved(); ok && rule.Action.Challenges() && !given.Add(time.Second).Before(since) {
+			x.Limits.forgive(key, x.Now)
+			h.Passed = true
+			x.note(h)
+			continue
 		}
+		d := Decision{Hit: h, Response: rule.Response}
+		if rule.Action == Block {
+			d.RetryAfter = wait
+		}
+		return d
 	}
 	return Decision{}
 }

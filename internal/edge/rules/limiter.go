@@ -43,8 +43,8 @@ func NewLimiter() *Limiter {
 }
 
 // count adds a request's cost to a key of a rule, 0 to look only; over tells that
-// the limit is exceeded, and wait for how long.
-func (l *Limiter) count(rule *RateLimit, key uint64, cost int, now time.Time) (wait time.Duration, over bool) {
+// the limit is exceeded, since when at the earliest, and for how long.
+func (l *Limiter) count(rule *RateLimit, key uint64, cost int, now time.Time) (wait time.Duration, since time.Time, over bool) {
 	s := &l.shards[key%limiterShards]
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -52,7 +52,7 @@ func (l *Limiter) count(rule *RateLimit, key uint64, cost int, now time.Time) (w
 	at := now.UnixNano()
 	if !held {
 		if cost == 0 {
-			return 0, false
+			return 0, now, false
 		}
 		if len(s.keys) >= shardKeys {
 			s.evictLocked(at)
@@ -60,15 +60,29 @@ func (l *Limiter) count(rule *RateLimit, key uint64, cost int, now time.Time) (w
 		w.started = at
 	}
 	if at < w.blocked {
-		return time.Duration(w.blocked - at), true
+		return time.Duration(w.blocked - at), time.Unix(0, w.blocked-int64(rule.Mitigation)), true
 	}
 	if at-w.started >= int64(rule.Period) {
 		w.started, w.count = at, 0
 	}
 	w.count += int64(cost)
+	since = time.Unix(0, w.started)
 	wait, over = w.judge(rule, at)
+	if over && rule.Mitigation > 0 {
+		since = now
+	}
 	s.keys[key] = w
-	return wait, over
+	return wait, since, over
+}
+
+// forgive sets a key's counter to zero.
+func (l *Limiter) forgive(key uint64, now time.Time) {
+	s := &l.shards[key%limiterShards]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, held := s.keys[key]; held {
+		s.keys[key] = window{started: now.UnixNano()}
+	}
 }
 
 // judge tells whether the limit is exceeded, and begins the mitigation when it is.
