@@ -146,12 +146,59 @@ func parseRecord(body []byte) (*fact.EdgeRecord, error) {
 	return rec, nil
 }
 
+// Readings of the record after a visit that we gave up, and the pause between
+// them: the edge notes such an exchange when it sees that we left.
+const (
+	readings     = 3
+	betweenReads = 40 * time.Millisecond
+)
+
+// settled reads the record, and once more while visits that we gave up are not
+// in it.
+func (r *run) settled(ctx context.Context, before *fact.EdgeRecord) (*fact.EdgeRecord, error) {
+	visits, left := 0, false
+	for _, d := range r.doors {
+		for _, v := range d.answers {
+			visits++
+			left = left || v.answer.Status == 0 && v.answer.Failure != nil && v.answer.Failure.Ended == "timeout"
+		}
+	}
+	for i := 1; ; i++ {
+		rec, err := r.ask.API.exchanges(ctx, r.ask.Host)
+		if err != nil || !left || i == readings || unknown(rec, before) >= visits {
+			return rec, err
+		}
+		select {
+		case <-ctx.Done():
+			return rec, nil
+		case <-time.After(betweenReads):
+		}
+	}
+}
+
+// unknown counts the exchanges that a record did not hold before.
+func unknown(rec, before *fact.EdgeRecord) int {
+	known := map[string]bool{}
+	if before != nil {
+		for _, x := range before.Items {
+			known[x.Ray] = true
+		}
+	}
+	n := 0
+	for _, x := range rec.Items {
+		if !known[x.Ray] {
+			n++
+		}
+	}
+	return n
+}
+
 // record reads the edge's record after the visits, adds the rays of failed
 // visits that it does not hold, and makes evidence of it. before is the record
 // as it was before the visits, nil when it could not be read; it holds when the
 // second reading fails.
 func (r *run) record(ctx context.Context, before *fact.EdgeRecord) *fact.EdgeRecord {
-	rec, err := r.ask.API.exchanges(ctx, r.ask.Host)
+	rec, err := r.settled(ctx, before)
 	if err != nil && before != nil {
 		rec, err = before, nil
 	}
