@@ -111,9 +111,8 @@ func (c *visitor) serve() {
 			return
 		}
 		c.w = c.tls
-		c.reader = http1.NewReader(c.tls)
 	}
-	defer c.reader.Reset(nil)
+	defer c.dropReader()
 	for c.wait() && c.one() {
 	}
 }
@@ -207,10 +206,12 @@ func (c *visitor) keepDeadline(now time.Time) {
 
 // wait blocks until a request begins; false when none will come.
 func (c *visitor) wait() bool {
-	if c.reader.Buffered() > 0 {
-		return true
+	if c.reader != nil {
+		if c.reader.Buffered() > 0 {
+			return true
+		}
+		c.reader.Release()
 	}
-	c.reader.Release()
 	since := time.Now()
 	c.idle.Store(true)
 	defer c.idle.Store(false)
@@ -222,7 +223,12 @@ func (c *visitor) wait() bool {
 		// Over TLS the wire itself is asked: an idle connection's stack stays small.
 		var err error
 		if c.tls != nil {
-			err = c.tls.Await()
+			if !c.tls.more {
+				c.dropReader()
+			}
+			if err = c.tls.Await(); err == nil {
+				c.needReader()
+			}
 		} else {
 			err = c.reader.WaitRequest()
 		}
@@ -259,6 +265,29 @@ func (c *visitor) one() bool {
 	v.serve()
 	c.presence.asked.Store(0)
 	return c.after(v, r)
+}
+
+// readers are those of TLS visitors, which hold none while they idle.
+var readers = sync.Pool{New: func() any { return new(http1.Reader) }}
+
+// needReader has the TLS visitor have a reader.
+func (c *visitor) needReader() {
+	if c.reader == nil {
+		c.reader = readers.Get().(*http1.Reader)
+		c.reader.Reset(c.tls)
+	}
+}
+
+// dropReader gives the reader's buffers back, and a TLS visitor's reader, too.
+func (c *visitor) dropReader() {
+	if c.reader == nil {
+		return
+	}
+	c.reader.Reset(nil)
+	if c.tls != nil {
+		readers.Put(c.reader)
+		c.reader = nil
+	}
 }
 
 // interruptRead makes the read under way fail.
