@@ -28,6 +28,12 @@ func (s *Snapshot) ProveLive(ctx context.Context, a Answer) (Proof, error) {
 		p.limit("live probes", "the snapshot is empty", "")
 		return p, nil
 	}
+	for _, l := range s.Unread {
+		if l.Hides {
+			p.limit("live probes", "not all rules could be read ("+l.What+"), so what they remember is not known", l.How)
+			return p, nil
+		}
+	}
 	if why := s.noLive(a); why != "" {
 		p.limit("live probes", why, "use --prove alone: it asks a copy of the ruleset")
 		return p, nil
@@ -101,11 +107,6 @@ func (s *Snapshot) noLive(a Answer) string {
 			return "interface " + l.Name + " is no Ethernet interface"
 		case l.XDP || l.TC:
 			return "a program on interface " + l.Name + " may take or remember packets"
-		}
-	}
-	for _, l := range s.Unread {
-		if l.Hides {
-			return "not all rules could be read (" + l.What + "), so what they remember is not known"
 		}
 	}
 	return ""

@@ -48,7 +48,7 @@ func run(ctx context.Context, env *collect.Env) ([]originward.Evidence, []origin
 	f := fact.Drops{Ports: slices.Clone(env.Ports[:min(len(env.Ports), maxPorts)]), Groups: []fact.DropGroup{}}
 	w, err := attach(netns, f.Ports)
 	if err != nil {
-		return nil, miss("which packets the kernel drops was not watched: "+escape.Line(err.Error(), 300), remedy(err))
+		return nil, miss("which packets the kernel drops was not watched: "+plain(err), remedy(err))
 	}
 	defer w.close()
 	if env.Watching != nil {
@@ -76,6 +76,14 @@ func namespaceNumber(proc string) (uint32, error) {
 		return 0, fmt.Errorf("%s: %w", path, err)
 	}
 	return uint32(st.Ino), nil
+}
+
+// plain is an error without the guesses that the library adds to a refusal.
+func plain(err error) string {
+	if errors.Is(err, unix.EPERM) {
+		return "attaching a program to the kernel's tracepoint: " + unix.EPERM.Error()
+	}
+	return escape.Line(err.Error(), 300)
 }
 
 func remedy(err error) string {
