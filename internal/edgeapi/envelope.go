@@ -37,6 +37,8 @@ type resultInfo struct {
 	Count      int `json:"count"`
 	TotalCount int `json:"total_count"`
 	TotalPages int `json:"total_pages"`
+	// Cursors lead on in lists that are read by cursor; nil = by page.
+	Cursors map[string]string `json:"cursors,omitempty"`
 }
 
 // failure is an answer that is no success.

@@ -71,6 +71,9 @@ type listOut struct {
 // it is kept as one document.
 const maxItems = 50_000
 
+// itemsPage is how many items are given at once, and at most (Cloudflare: 500).
+const itemsPage = 500
+
 // listName is what a list's name may hold (rules-language values, lists).
 var listName = regexp.MustCompile("^[a-z0-9_]{1,50}$")
 
@@ -286,7 +289,21 @@ func (a *API) listItems(c *call) (*reply, error) {
 		}
 		out = append(out, x)
 	}
-	return page(c.Request, out)
+	size, err := count(c.Request, "per_page", itemsPage, 1, itemsPage)
+	if err != nil {
+		return nil, err
+	}
+	from, err := count(c.Request, "cursor", 0, 0, maxItems)
+	if err != nil {
+		return nil, err
+	}
+	from = min(from, len(out))
+	part := out[from:min(from+size, len(out))]
+	info := &resultInfo{Page: 1, PerPage: size, Count: len(part), TotalCount: len(out), TotalPages: (len(out) + size - 1) / size}
+	if next := from + len(part); next < len(out) {
+		info.Cursors = map[string]string{"after": fmt.Sprint(next)}
+	}
+	return &reply{result: part, info: info}, nil
 }
 
 // value is what an item says to a list of a kind.
@@ -334,8 +351,13 @@ func (a *API) putItems(c *call, replace bool) (*reply, error) {
 		if replace {
 			b.Items = nil
 		}
+		there := map[string]bool{}
+		for _, o := range b.Items {
+			there[o.Value] = true
+		}
 		for _, x := range list {
-			if !slices.ContainsFunc(b.Items, func(o item) bool { return o.Value == x.Value }) {
+			if !there[x.Value] {
+				there[x.Value] = true
 				b.Items = append(b.Items, x)
 			}
 		}

@@ -155,7 +155,7 @@ func with[T any](params T, fields ...any) T {
 	for i := 0; i < len(fields); i += 2 {
 		f := v.FieldByName(fields[i].(string))
 		x := reflect.ValueOf(fields[i+1])
-		if f.Kind() == reflect.Interface {
+		if f.Kind() == reflect.Interface || f.Kind() == reflect.Slice {
 			f.Set(x)
 			continue
 		}
