@@ -151,7 +151,37 @@ func (v *View) noLostList(b block) Ans {
 	if a := v.updaterFailed(); a.IsYes() {
 		return a.Not()
 	}
+	if l, vague := v.vagueList(b); vague {
+		return Unseen(l)
+	}
 	return Yes("no job that keeps an allow list has failed", v.jobs[0].ID)
+}
+
+// vagueList reports whether something may be an allow list that lost its
+// entries, and what was told of it does not say: a set of which it is not known
+// what it is for or what it holds, a job of which it is not known how it went.
+func (v *View) vagueList(b block) (Look, bool) {
+	sets, _ := v.gateSets(b)
+	for _, s := range sets {
+		if s.Accepts != fact.No && s.Elements < 0 || s.Accepts == fact.Unknown && s.Elements == 0 {
+			return lookFirewall, true
+		}
+	}
+	for _, it := range v.bans {
+		for _, s := range it.Fact.Sources {
+			if s.State == fact.Unknown && (s.Tool == "ipset" || s.Tool == "nft") && allowName(s.Jail) {
+				return lookBans, true
+			}
+		}
+	}
+	for _, it := range v.jobs {
+		for _, j := range it.Fact.Jobs {
+			if j.Kind == "allowlist" && j.OK == fact.Unknown {
+				return lookJobs, true
+			}
+		}
+	}
+	return Look{}, false
 }
 
 // ipsetsKnown reports whether the rule is of an engine whose address sets are

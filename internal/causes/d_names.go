@@ -258,8 +258,8 @@ func judgePlaceholder(v *View) []Verdict {
 }
 
 // tookNone answers whether nothing at the CDN takes the name before its record
-// counts. Where its routes were not read, an exchange of the edge with the
-// reserved address shows it, and an edge of our own has no workers.
+// counts. An edge of our own has no workers. That the edge tried the reserved
+// address shows nothing: what a worker fetches goes there too.
 func (v *View) tookNone() Ans {
 	if a := v.Covered(); a.Known() {
 		return a.Not()
@@ -267,13 +267,6 @@ func (v *View) tookNone() Ans {
 	for _, z := range v.zones {
 		if z.Fact.Provider == string(cdn.Originward) {
 			return Yes("the edge has no workers that could take it", z.ID)
-		}
-	}
-	for _, l := range v.Legs {
-		for _, h := range l.Exact {
-			if placeholder(l.Addr()) && h.Code >= 520 {
-				return Yes("the edge tried "+l.String()+", so nothing took it before", h.By...)
-			}
 		}
 	}
 	return Unseen(lookRules)

@@ -140,6 +140,9 @@ func (v *View) onlyLate(l *Leg) Ans {
 	for _, s := range v.Services(func(s fact.Service) bool { return isWeb(s) && s.Stopped == fact.Yes }) {
 		return No(nameOf(s.Service)+" is frozen", s.By)
 	}
+	if s := v.Services(func(s fact.Service) bool { return isWeb(s) && running(s) && s.Stopped == fact.Unknown }); len(s) > 0 {
+		return Unseen(lookServices) // a frozen process looks like one that is late
+	}
 	if a := v.Logged("the proxy waits for its backend in vain", nil, fact.LogUpstreamTimeout, fact.LogWorkersFull); a.IsYes() {
 		return a
 	}

@@ -106,11 +106,11 @@ func (b *builder) service(l *line) error {
 	if l.has("disabled") {
 		s.Enabled = fact.No
 	}
+	if s.State == "running" {
+		s.PIDs, s.Stopped = []int{100}, fact.No
+	}
 	if l.has("frozen") {
 		s.Stopped = fact.Yes
-	}
-	if s.State == "running" {
-		s.PIDs = []int{100}
 	}
 	switch kind {
 	case "nginx":

@@ -51,7 +51,7 @@ func (b *builder) fill() {
 	}
 	if b.services == nil && !skip(fact.QServices) {
 		b.services = &fact.Services{Manager: "systemd", Complete: fact.Yes, Services: []fact.Service{
-			{Kind: b.rest, Role: "web", Name: b.rest, Unit: b.rest + ".service", State: "running", Enabled: fact.Yes, PIDs: []int{100}, Config: configs[b.rest], Test: &fact.Test{Command: b.rest + " -t", OK: fact.Yes}},
+			{Kind: b.rest, Role: "web", Name: b.rest, Unit: b.rest + ".service", State: "running", Enabled: fact.Yes, Stopped: fact.No, PIDs: []int{100}, Config: configs[b.rest], Test: &fact.Test{Command: b.rest + " -t", OK: fact.Yes}},
 		}}
 	}
 	if len(b.web) == 0 && !skip(fact.QWebConfig) && configs[b.rest] != "" {

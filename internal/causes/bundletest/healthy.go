@@ -49,7 +49,7 @@ func (w *World) healthyHost() {
 		Route(originward.IP6, true, Ranges(originward.IP6)...), Route(originward.IP6, false, netip.MustParsePrefix("2001:4860:4860::8888/128")),
 	}}
 	w.Services = fact.Services{Manager: "systemd", Complete: fact.Yes, Services: []fact.Service{
-		{Kind: "nginx", Role: "web", Name: "nginx", Unit: "nginx.service", State: "running", Enabled: fact.Yes, PIDs: []int{100}, Config: "/etc/nginx/nginx.conf", Test: &fact.Test{Command: "nginx -t", OK: fact.Yes}},
+		{Kind: "nginx", Role: "web", Name: "nginx", Unit: "nginx.service", State: "running", Enabled: fact.Yes, Stopped: fact.No, PIDs: []int{100}, Config: "/etc/nginx/nginx.conf", Test: &fact.Test{Command: "nginx -t", OK: fact.Yes}},
 		{Kind: "apache", Role: "web", Name: "apache2", Unit: "apache2.service", State: "stopped", Enabled: fact.No, Config: "/etc/apache2/apache2.conf"},
 	}}
 	w.Web = []fact.WebConfig{Nginx()}
