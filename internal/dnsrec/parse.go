@@ -85,7 +85,7 @@ func Check(zone string, r Record) (Record, *Problem) {
 	}
 	rr, err := r.RR(1)
 	if err == nil {
-		_, err = dns.PackRR(rr, make([]byte, dns.MaxMsgSize), 0, nil, false)
+		_, err = dns.PackRR(rr, make([]byte, dns.Len(rr)+64), 0, nil, false)
 	}
 	if err != nil {
 		return r, &Problem{codeContent, "/content", fmt.Sprintf("Content for %s record is invalid: %s.", r.Type, bound(plain(err)))}

@@ -28,7 +28,7 @@ import (
 
 // kept is an edge whose API has a store.
 type kept struct {
-	t     *testing.T
+	t     testing.TB
 	edge  *edge.Edge
 	store *store.Store
 	base  string
@@ -37,7 +37,7 @@ type kept struct {
 	token string // sent when not empty
 }
 
-func startKept(t *testing.T) *kept {
+func startKept(t testing.TB) *kept {
 	t.Helper()
 	cfg, err := edge.Loader().Parse("edge.yaml", []byte(`listen: {http: ['127.0.0.1:0'], api: '127.0.0.1:0'}
 egress: [127.0.0.1]

@@ -5,7 +5,10 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
+	"math/big"
 	"net"
 	"net/netip"
 	"os"
@@ -361,6 +364,33 @@ func TestTransfer(t *testing.T) {
 		if strings.Contains(l, "203.0.113.1") && !strings.Contains(l, "203.0.113.1.") && strings.HasSuffix(l, "203.0.113.1") {
 			t.Errorf("the transfer gives away an origin: %s", l)
 		}
+	}
+}
+
+func TestTLS(t *testing.T) {
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"ns1.edge.example"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, k.Public(), k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := world(t, netip.AddrPort{})
+	cfg.Listen.DNSTLS = []string{"127.0.0.1:0"}
+	cfg.DNS.TLS = &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: k}
+	s, _ := start(t, cfg)
+	pool := x509.NewCertPool()
+	pool.AddCert(leaf)
+	c := &dns.Client{Net: "tcp-tls", Timeout: 5 * time.Second, TLSConfig: &tls.Config{RootCAs: pool, ServerName: "ns1.edge.example", NextProtos: []string{"dot"}}}
+	in, _, err := c.Exchange(new(dns.Msg).SetQuestion("grey.shop.example.", dns.TypeA), s.Addrs()[1].String())
+	if err != nil || len(in.Answer) != 2 {
+		t.Errorf("over TLS: %v, %v", in, err)
 	}
 }
 

@@ -110,9 +110,13 @@ func (z *zone) add(r originward.Record) {
 	if r.TTL > 1 && !r.Proxied {
 		ttl = uint32(r.TTL) //nolint:gosec // checked
 	}
-	x, problem := dnsrec.Check(strings.TrimSuffix(z.name, "."), dnsrec.Record{Type: r.Type, Name: r.Name + ".", Content: r.Content})
-	if problem != nil {
-		return
+	x := dnsrec.Record{Type: r.Type, Name: r.Name, Content: r.Content}
+	if !r.Type.Origin() && r.Type != "TXT" { // those have one form; large zones hold little else
+		var problem *dnsrec.Problem
+		x.Name += "."
+		if x, problem = dnsrec.Check(strings.TrimSuffix(z.name, "."), x); problem != nil {
+			return
+		}
 	}
 	rr, err := x.RR(ttl)
 	if err != nil {
