@@ -30,7 +30,8 @@ func dnsServer(t *testing.T, ttl uint32, tcpOnly bool) (netip.AddrPort, *atomic.
 		}
 		_ = w.WriteMsg(m) // a resolver that has gone asks again
 	})
-	p, err := net.ListenPacket("udp", "127.0.0.1:0")
+	_, own, _ := hosts() // an address on which nobody else takes the port over TCP
+	p, err := net.ListenPacket("udp", own.String()+":0")
 	if err != nil {
 		t.Fatal(err)
 	}
