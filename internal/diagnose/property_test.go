@@ -170,6 +170,16 @@ func FuzzExplain(f *testing.F) {
 		}
 		f.Add(raw)
 	}
+	of, qs := kinds(f), fact.Questions()
+	slices.Sort(qs)
+	for i := range 12 { // facts of every type
+		d := dice{rand.New(rand.NewPCG(41, uint64(i)))}
+		raw, err := json.Marshal(d.bundle(of, qs))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(raw)
+	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		b, err := fact.ReadBundle(bytes.NewReader(raw))
 		if err != nil {
