@@ -148,7 +148,7 @@ func syncApply(ctx context.Context, w io.Writer, steps []remedy.Step, o syncOpti
 		}
 		switch {
 		case !changed:
-			fmt.Fprintf(w, "fresh already: %s\n", strings.TrimPrefix(st.Title, "put 0 entries into "))
+			fmt.Fprintf(w, "fresh already, so nothing to do: %s\n", st.Title)
 		case o.dryRun:
 			fmt.Fprintf(w, "would %s\n  %s\n", st.Title, strings.Join(lines, "\n  "))
 		default:

@@ -32,6 +32,7 @@ var byHand = map[originward.CauseID]string{
 // notHere are worlds of curable causes whose cure is not on the machine.
 var notHere = map[string]string{
 	"listener-none-app-killed":       "the application is no service that the host knows how to start",
+	"listener-none-lighttpd-stopped": "several stopped servers are configured for the port, and which of them was the site's nothing tells",
 	"wrong-port-app":                 "no proxy is installed that could take the port",
 	"backend-down-nginx":             "the application is no service that the host knows how to start",
 	"backend-down-apache":            "the application is no service that the host knows how to start",
@@ -54,6 +55,7 @@ var passing = map[string]string{
 	"cert-not-reloaded-apache": "the old certificate was in the server's memory alone",
 	"config-rejected-reload":   "the server ran on with a configuration that was in its memory alone",
 	"backend-stale-dns":        "the old address was in the server's memory alone",
+	"throttle-haproxy":         "the limit counts anew after the restart",
 	"throttle-nginx-conn":      "the connections that filled the limit ended with the reload",
 	"workers-nginx":            "the connections that filled the limit ended with the reload",
 	"fd-limit-nginx":           "the connections that filled the limit ended with the reload",

@@ -209,13 +209,19 @@ func (g *gate) fillIPSet(ctx context.Context, name string, f originward.Family) 
 
 // missing are the CDN's ranges of a family that the keys do not cover whole;
 // those that they touch in part are left: adding them would clash.
-func missing(keys []string, f originward.Family) []string {
+func missing(keys []string, f originward.Family) []string { return uncovered(rangesOf(f), keys, f) }
+
+// uncovered are the parts of ranges of a family that no key covers.
+func uncovered(ranges []netip.Prefix, keys []string, f originward.Family) []string {
 	var have []netip.Prefix
 	for _, k := range keys {
 		have = append(have, parts(elementKey(k))...)
 	}
 	var out []string
-	for _, r := range rangesOf(f) {
+	for _, r := range ranges {
+		if originward.FamilyOf(r.Addr()) != f {
+			continue
+		}
 		rest := []netip.Prefix{r}
 		for _, h := range have {
 			var next []netip.Prefix

@@ -23,7 +23,7 @@ func planUnban(ctx context.Context, s *site, found []originward.Finding) ([]Step
 	if len(byTool) == 0 {
 		return append(raw, s.denyFiles()...), nil
 	}
-	byTool[0].Sim = raw
+	byTool[0].Sim = networked(raw)
 	return append(byTool, s.ignoreFiles(byTool, cdnRanges())...), nil
 }
 

@@ -37,5 +37,13 @@ func (s *site) through(ctx context.Context, found []originward.Finding, cure fun
 	if err := g.open(ctx, cure); err != nil {
 		return nil, err
 	}
-	return g.steps(ctx, s.m)
+	steps, err := g.steps(ctx, s.m)
+	if err != nil {
+		return nil, err
+	}
+	stay, lost := persist(steps)
+	if len(lost) > 0 {
+		steps[len(steps)-1].Risk = lostText(lost)
+	}
+	return append(steps, stay...), nil
 }

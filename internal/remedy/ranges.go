@@ -122,16 +122,12 @@ func RangesSet(name string, list, withdrawn []netip.Prefix, six bool, had []stri
 	if six {
 		f = originward.IP6
 	}
-	var add, gone []string
+	var gone []string
 	have := map[string]bool{}
 	for _, h := range had {
 		have[elementKey(h)] = true
 	}
-	for _, p := range list {
-		if originward.FamilyOf(p.Addr()) == f && !have[p.String()] {
-			add = append(add, p.String())
-		}
-	}
+	add := uncovered(list, had, f) // a set that merges its neighbours holds them under other names
 	for _, p := range withdrawn {
 		if originward.FamilyOf(p.Addr()) == f && have[p.String()] && !slices.Contains(list, p) {
 			gone = append(gone, p.String())

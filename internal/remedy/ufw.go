@@ -169,7 +169,7 @@ func (s *site) admitTool(ctx context.Context, found []originward.Finding) ([]Ste
 	if err != nil {
 		return nil, err
 	}
-	st.Sim = sim
+	st.Sim = networked(sim)
 	return []Step{st}, nil
 }
 
