@@ -68,7 +68,7 @@ func (v *View) noServerElsewhere(u unheard) Ans {
 		}
 	}
 	for _, s := range u.servers {
-		if running(s.Service) {
+		if running(s.Service) && !v.behindProxy(s.Service) {
 			return No(nameOf(s.Service)+" is running", s.By)
 		}
 	}
@@ -81,6 +81,13 @@ func (v *View) noServerElsewhere(u unheard) Ans {
 		}
 	}
 	return Yes("no web server is running on the host", by...)
+}
+
+// behindProxy reports whether a service is an application that takes local
+// connections only: it waits for a proxy, and is not what the edge should meet.
+func (v *View) behindProxy(s fact.Service) bool {
+	own, _ := v.Sockets(func(k fact.Socket) bool { return containsInt(s.PIDs, k.PID) })
+	return !webKinds[s.Kind] && len(own) > 0 && !slices.ContainsFunc(own, func(k fact.Socket) bool { return !k.Addr.IsLoopback() })
 }
 
 // heldBeside reports whether the port is held only on other addresses of the
