@@ -47,7 +47,7 @@ type Stream struct {
 	started bool  // the final head has been sent
 	timer   *time.Timer
 	fired   bool // the timer has
-	pinned  bool // the reader knows the stream: its memory is not reused
+	pinned  bool // others still know the stream: its memory is not reused
 	done    chan struct{}
 	hooks   []hook
 	hookID  int
@@ -182,6 +182,9 @@ func (s *Stream) failLocked(err error) {
 	s.forgetLocked()
 	if s.done != nil {
 		close(s.done)
+	}
+	if len(s.hooks) > 0 {
+		s.pinned = true // what runs now may ask the stream why, whenever it gets to it
 	}
 	for _, h := range s.hooks {
 		go h.f()
@@ -370,6 +373,7 @@ func (s *Stream) AfterFunc(f func()) (stop func() bool) {
 	s.c.mu.Lock()
 	defer s.c.mu.Unlock()
 	if s.err != nil {
+		s.pinned = true
 		go f()
 		return func() bool { return false }
 	}
