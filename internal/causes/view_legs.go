@@ -5,6 +5,7 @@ import (
 	"iter"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/originward/originward"
 	"github.com/originward/originward/fact"
@@ -221,11 +222,12 @@ func (v *View) portsOfOrigin() []way {
 
 // askedElsewhere reports whether every visit was to ports that no CDN carries,
 // and none was answered: the usual ports are then not what was asked for. An
-// edge on a port of its own is asked there for the usual ports all the same.
+// edge on a port of its own is asked there for the usual ports all the same, and
+// its Host then names no port.
 func (v *View) askedElsewhere() bool {
 	for _, a := range v.answers {
 		f := a.Fact
-		same := slices.ContainsFunc(v.exchanges, func(x fact.Item[fact.Exchange]) bool {
+		same := strings.HasSuffix(f.Host, fmt.Sprintf(":%d", f.Target.Port())) || slices.ContainsFunc(v.exchanges, func(x fact.Item[fact.Exchange]) bool {
 			return x.Vantage == originward.Outside && x.Fact.Target.Port() == f.Target.Port()
 		})
 		if f.Status != 0 || !failedVisit(f) || !same || cdn.PortSupported(cdn.Cloudflare, f.Scheme, f.Target.Port()) != fact.No {

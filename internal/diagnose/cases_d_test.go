@@ -138,6 +138,17 @@ func cdnCases() []broken {
 			w.Direct = append(w.Direct, x)
 			return w
 		}},
+		{name: "port unsupported, nothing on 443", want: ids("cdn.port-unsupported"), needs: []originward.Vantage{originward.Edge, originward.Outside}, world: func() *bt.World {
+			w := noSocket(bt.Healthy(), 443)
+			w.Listeners.Sockets = append(w.Listeners.Sockets, bt.Sock("0.0.0.0", 9443, "nginx"))
+			w.Web[0].Listens = w.Web[0].Listens[:1]
+			w.Web[0].Sites[0].Listens = w.Web[0].Listens
+			w.Local = []fact.Exchange{bt.OK(bt.Origin4, 80), bt.Refused(bt.Origin4, 443)}
+			w.Visits = []fact.EdgeAnswer{{Target: netip.AddrPortFrom(bt.Front, 9443), Scheme: "https", Host: bt.Host + ":9443", Failure: &fact.Fault{Phase: originward.PhaseConnect, Type: originward.ConnectionRefused, AfterMS: 1}}}
+			w.Record.Items = nil
+			w.Direct = []fact.Exchange{bt.OK(bt.Origin4, 9443)}
+			return w
+		}},
 		{name: "origin timeout", want: ids("cdn.origin-timeout"), needs: edgeNeeded, world: func() *bt.World {
 			w := bt.Healthy()
 			w.Swap(bt.Fails(bt.Origin4, 443, originward.PhaseFirstByte, originward.HTTPResponseTimeout, ""))
