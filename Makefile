@@ -2,7 +2,8 @@
 
 BIN := bin/originward
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
-GOFLAGS_BUILD := -trimpath
+# Without symbol tables: the program is sent to hosts over ssh.
+GOFLAGS_BUILD := -trimpath -ldflags="-s -w"
 
 .PHONY: run test build deps deps-run vet lint unit cross golden fuzz bench bench-edge clean test-contract test-clients
 
