@@ -104,7 +104,11 @@ func caddyConfig(b *bench, addr string) string {
   admin off
   auto_https off
 }
-http://%[4]s, https://%[4]s, https://%[3]s {
+http://%[4]s, http://%[3]s {
+  bind %[3]s
+  reverse_proxy %[2]s:80
+}
+https://%[4]s, https://%[3]s {
   bind %[3]s
   tls %[1]s/cert.pem %[1]s/key.pem
   reverse_proxy %[2]s:80
