@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/originward/originward/internal/spell"
 )
 
 // reader collects what is wrong while a file is read.
@@ -110,7 +112,7 @@ func (v value) object(keys ...key) bool {
 
 func (v value) unknownKey(keys []key) {
 	msg := "unknown key"
-	if near := nearest(v.n.Value, keyNames(keys)); near != "" {
+	if near, _ := spell.Nearest(strings.ToLower(v.n.Value), keyNames(keys)); near != "" {
 		msg += fmt.Sprintf(", did you mean %q?", near)
 	}
 	v.fail(msg, keyNames(keys)...)
@@ -256,38 +258,4 @@ func (v value) filePath() (string, bool) {
 		s = filepath.Join(filepath.Dir(v.r.file), s)
 	}
 	return s, true
-}
-
-// nearest is the name that differs least from a wrong one, empty when none is near.
-func nearest(wrong string, names []string) string {
-	best, bestD := "", 3
-	for _, n := range names {
-		if d := distance(strings.ToLower(wrong), n); d < bestD {
-			best, bestD = n, d
-		}
-	}
-	return best
-}
-
-// distance is the Levenshtein distance.
-func distance(a, b string) int {
-	if len(a) > 64 {
-		return len(a)
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diag := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diag, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diag+cost)
-		}
-	}
-	return row[len(b)]
 }

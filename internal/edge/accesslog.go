@@ -8,35 +8,25 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/originward/originward/internal/edge/logfile"
 	"github.com/originward/originward/internal/escape"
 	"github.com/originward/originward/internal/exchange"
 )
 
-// accessLog writes one JSON line per request, in slog's shape. Lines are gathered
-// and written together: a system call per request would cost more than the line.
+// accessLog writes one JSON line per request, in slog's shape.
 type accessLog struct {
-	off atomic.Bool
-
-	mu     sync.Mutex
-	w      io.Writer // guarded by mu; nil = none
-	buf    []byte    // guarded by mu
-	failed error     // guarded by mu; the first failure to write
+	off   atomic.Bool
+	lines logfile.Lines
 }
 
-// How much is gathered, and for how long.
-const (
-	logGather = 32 << 10
-	logEvery  = 500 * time.Millisecond
-)
+// logEvery is how long lines are gathered at the most.
+const logEvery = 500 * time.Millisecond
 
 var logLines = sync.Pool{New: func() any { return new([]byte) }}
 
-// redirect changes where lines go; nil = nowhere. What was gathered goes where it would have.
+// redirect changes where lines go; nil = nowhere.
 func (l *accessLog) redirect(w io.Writer) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.flushLocked()
-	l.w = w
+	l.lines.Redirect(w)
 	l.off.Store(w == nil)
 }
 
@@ -46,37 +36,13 @@ func (l *accessLog) on() bool { return !l.off.Load() }
 // write adds the line of a visit.
 func (l *accessLog) write(v *visit, took time.Duration) {
 	p := logLines.Get().(*[]byte)
-	b := v.appendLog((*p)[:0], took)
-	l.mu.Lock()
-	l.buf = append(l.buf, b...)
-	if len(l.buf) >= logGather {
-		l.flushLocked()
-	}
-	l.mu.Unlock()
-	*p = b
+	*p = v.appendLog((*p)[:0], took)
+	l.lines.Add(*p)
 	logLines.Put(p)
 }
 
 // flush writes what has been gathered; it returns the first failure once.
-func (l *accessLog) flush() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.flushLocked()
-	err := l.failed
-	l.failed = nil
-	return err
-}
-
-func (l *accessLog) flushLocked() {
-	if len(l.buf) == 0 || l.w == nil {
-		l.buf = l.buf[:0]
-		return
-	}
-	if _, err := l.w.Write(l.buf); err != nil && l.failed == nil {
-		l.failed = err
-	}
-	l.buf = l.buf[:0]
-}
+func (l *accessLog) flush() error { return l.lines.Flush() }
 
 // logText bounds foreign text in a line.
 const logText = 1024

@@ -7,11 +7,13 @@ import (
 	"log/slog"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/originward/originward"
+	"github.com/originward/originward/internal/cdn"
 	"github.com/originward/originward/internal/config"
 	"github.com/originward/originward/internal/edge/cache"
 	"github.com/originward/originward/internal/exchange"
@@ -62,8 +64,9 @@ func (e *Edge) Purge(zoneName string, p cache.Purge) (n int, ok bool) {
 	return e.cache.Purge(p, func(host string) bool { return host == zoneName || strings.HasSuffix(host, "."+zoneName) }), true
 }
 
-// uncachedPorts are proxied and not cached (cloudflare network-ports).
-var uncachedPorts = map[uint16]bool{2052: true, 2053: true, 2082: true, 2083: true, 2086: true, 2087: true, 2095: true, 2096: true, 8880: true, 8443: true}
+// edgePorts are the ports that the edge carries, and those of them that it never
+// answers from the cache.
+var edgePorts, _ = cdn.Ports(cdn.Originward)
 
 // followFor bounds how long a visitor waits for another's fetch before it asks
 // for itself: about as long as an origin may take to connect and think a little.
@@ -89,7 +92,7 @@ func (v *visit) fromCache() bool {
 	switch {
 	case set == nil, v.upgrade != nil, v.expect, v.body.Framing().Kind != http1.NoBody:
 		return false
-	case !set.Eligible(v.method, v.path, v.head), uncachedPorts[v.conn.local.Port()]:
+	case !set.Eligible(v.method, v.path, v.head), slices.Contains(edgePorts.Uncached, v.conn.local.Port()):
 		return false
 	}
 	c := &v.cache

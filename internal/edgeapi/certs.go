@@ -135,20 +135,28 @@ func (a *API) keepCert(c *call, kind, id string, needHost bool) (*reply, error) 
 	return &reply{result: out, tag: versionTag(o.Version)}, err
 }
 
+// shown are all objects of a kind and scope, each as the API shows it.
+func shown[T any](a *API, c *call, kind, scope string, show func(store.Object) (T, error)) ([]T, error) {
+	out := []T{}
+	err := a.view(c, func(t *store.Tx) error {
+		all, err := t.Objects(kind, scope)
+		for _, o := range all {
+			x, err := show(o)
+			if err != nil {
+				return err
+			}
+			out = append(out, x)
+		}
+		return err
+	})
+	return out, err
+}
+
 func (a *API) listCerts(c *call, kind string) (*reply, error) {
 	out := []certOut{}
 	if c.zone.file == nil {
-		if err := a.view(c, func(t *store.Tx) error {
-			all, err := t.Objects(kind, c.zone.id)
-			for _, o := range all {
-				x, err := showCert(o)
-				if err != nil {
-					return err
-				}
-				out = append(out, x)
-			}
-			return err
-		}); err != nil {
+		var err error
+		if out, err = shown(a, c, kind, c.zone.id, showCert); err != nil {
 			return nil, err
 		}
 	}

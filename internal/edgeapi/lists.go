@@ -111,17 +111,8 @@ func storedLists(t *store.Tx) ([]config.List, error) {
 func (a *API) lists(c *call) (*reply, error) {
 	out := []listOut{}
 	if a.live != nil {
-		if err := a.view(c, func(t *store.Tx) error {
-			all, err := t.Objects(kindList, "")
-			for _, o := range all {
-				x, err := showList(o)
-				if err != nil {
-					return err
-				}
-				out = append(out, x)
-			}
-			return err
-		}); err != nil {
+		var err error
+		if out, err = shown(a, c, kindList, "", showList); err != nil {
 			return nil, err
 		}
 	}

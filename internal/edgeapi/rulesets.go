@@ -58,16 +58,26 @@ var rulePhases = []struct {
 	{"http_response_headers_transform", "response header changes", func(s rules.Set) []ruleJSON { return headerRules(s.ResponseHeaders) }},
 }
 
-func originRules(s rules.Set) []ruleJSON {
+// eachRule reads each rule of a list: its head, and the parameters of its action.
+func eachRule[R any](list []R, read func(R) (rules.Head, map[string]any)) []ruleJSON {
 	var out []ruleJSON
-	for _, r := range s.Origin {
-		x := newRule(r.Head, nil)
-		x.Parameters = map[string]any{}
+	for _, r := range list {
+		head, parameters := read(r)
+		x := newRule(head, nil)
+		x.Parameters = parameters
+		out = append(out, x)
+	}
+	return out
+}
+
+func originRules(s rules.Set) []ruleJSON {
+	return eachRule(s.Origin, func(r rules.OriginRule) (rules.Head, map[string]any) {
+		p := map[string]any{}
 		if r.HostHeader != "" {
-			x.Parameters["host_header"] = r.HostHeader
+			p["host_header"] = r.HostHeader
 		}
 		if r.SNI != "" {
-			x.Parameters["sni"] = map[string]any{"value": r.SNI}
+			p["sni"] = map[string]any{"value": r.SNI}
 		}
 		to := map[string]any{}
 		if r.Host != "" {
@@ -77,11 +87,10 @@ func originRules(s rules.Set) []ruleJSON {
 			to["port"] = r.Port
 		}
 		if len(to) > 0 {
-			x.Parameters["origin"] = to
+			p["origin"] = to
 		}
-		out = append(out, x)
-	}
-	return out
+		return r.Head, p
+	})
 }
 
 func customRules(s rules.Set) []ruleJSON {
@@ -150,20 +159,16 @@ func rateLimits(s rules.Set) []ruleJSON {
 }
 
 func redirectRules(s rules.Set) []ruleJSON {
-	var out []ruleJSON
-	for _, r := range s.Redirects {
-		x := newRule(r.Head, nil)
-		x.Parameters = map[string]any{"from_value": map[string]any{
+	return eachRule(s.Redirects, func(r rules.RedirectRule) (rules.Head, map[string]any) {
+		p := map[string]any{"from_value": map[string]any{
 			"target_url": valueJSON(r.Target), "status_code": r.Status, "preserve_query_string": r.PreserveQuery,
 		}}
-		out = append(out, x)
-	}
-	return out
+		return r.Head, p
+	})
 }
 
 func urlRewrites(s rules.Set) []ruleJSON {
-	var out []ruleJSON
-	for _, r := range s.Rewrites {
+	return eachRule(s.Rewrites, func(r rules.RewriteRule) (rules.Head, map[string]any) {
 		uri := map[string]any{}
 		if r.Path != nil {
 			uri["path"] = valueJSON(*r.Path)
@@ -171,16 +176,13 @@ func urlRewrites(s rules.Set) []ruleJSON {
 		if r.Query != nil {
 			uri["query"] = valueJSON(*r.Query)
 		}
-		x := newRule(r.Head, nil)
-		x.Parameters = map[string]any{"uri": uri}
-		out = append(out, x)
-	}
-	return out
+		p := map[string]any{"uri": uri}
+		return r.Head, p
+	})
 }
 
 func headerRules(list []rules.HeaderRule) []ruleJSON {
-	var out []ruleJSON
-	for _, r := range list {
+	return eachRule(list, func(r rules.HeaderRule) (rules.Head, map[string]any) {
 		headers := map[string]any{}
 		for _, c := range r.Changes {
 			h := map[string]any{"operation": c.Do}
@@ -190,68 +192,56 @@ func headerRules(list []rules.HeaderRule) []ruleJSON {
 			}
 			headers[c.Name] = h
 		}
-		x := newRule(r.Head, nil)
-		x.Parameters = map[string]any{"headers": headers}
-		out = append(out, x)
-	}
-	return out
+		return r.Head, map[string]any{"headers": headers}
+	})
 }
 
 func errorRules(s rules.Set) []ruleJSON {
-	var out []ruleJSON
-	for _, r := range s.Errors {
-		x := newRule(r.Head, nil)
-		x.Parameters = map[string]any{"content": r.Response.Body, "content_type": r.Response.ContentType}
+	return eachRule(s.Errors, func(r rules.ErrorRule) (rules.Head, map[string]any) {
+		p := map[string]any{"content": r.Response.Body, "content_type": r.Response.ContentType}
 		if r.Response.Status != 0 {
-			x.Parameters["status_code"] = r.Response.Status
+			p["status_code"] = r.Response.Status
 		}
-		out = append(out, x)
-	}
-	return out
+		return r.Head, p
+	})
 }
 
 func configRules(s rules.Set) []ruleJSON {
-	var out []ruleJSON
-	for _, r := range s.Config {
-		x := newRule(r.Head, nil)
-		x.Parameters = map[string]any{}
+	return eachRule(s.Config, func(r rules.ConfigRule) (rules.Head, map[string]any) {
+		p := map[string]any{}
 		if r.SSL != "" {
-			x.Parameters["ssl"] = r.SSL
+			p["ssl"] = r.SSL
 		}
 		if r.Hotlink != nil {
-			x.Parameters["hotlink_protection"] = *r.Hotlink
+			p["hotlink_protection"] = *r.Hotlink
 		}
-		out = append(out, x)
-	}
-	return out
+		return r.Head, p
+	})
 }
 
 func cacheRules(s rules.Set) []ruleJSON {
-	var out []ruleJSON
-	for _, r := range s.Cache {
-		x := newRule(r.Head, nil)
-		x.Parameters = map[string]any{}
+	return eachRule(s.Cache, func(r rules.CacheRule) (rules.Head, map[string]any) {
+		p := map[string]any{}
 		if r.Keep != nil {
-			x.Parameters["cache"] = *r.Keep
+			p["cache"] = *r.Keep
 		}
 		override := func(d time.Duration) map[string]any {
 			return map[string]any{"mode": "override_origin", "default": int(d.Seconds())}
 		}
 		switch {
 		case r.EdgeTTL != nil:
-			x.Parameters["edge_ttl"] = override(*r.EdgeTTL)
+			p["edge_ttl"] = override(*r.EdgeTTL)
 		case r.OnlyAsked:
-			x.Parameters["edge_ttl"] = map[string]any{"mode": "bypass_by_default"}
+			p["edge_ttl"] = map[string]any{"mode": "bypass_by_default"}
 		}
 		if r.BrowserTTL != nil {
-			x.Parameters["browser_ttl"] = override(*r.BrowserTTL)
+			p["browser_ttl"] = override(*r.BrowserTTL)
 		}
 		if r.IgnoreQuery != nil {
-			x.Parameters["cache_key"] = map[string]any{"custom_key": map[string]any{"query_string": map[string]any{"exclude": map[string]any{"all": *r.IgnoreQuery}}}}
+			p["cache_key"] = map[string]any{"custom_key": map[string]any{"query_string": map[string]any{"exclude": map[string]any{"all": *r.IgnoreQuery}}}}
 		}
-		out = append(out, x)
-	}
-	return out
+		return r.Head, p
+	})
 }
 
 // valueJSON is a text or an expression.

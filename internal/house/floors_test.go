@@ -18,6 +18,7 @@ const floors = `
 0 .                          vocabulary: nouns and contracts
 1 fact                       typed answers to questions
 1 internal/escape            foreign text made safe to show
+1 internal/spell             what a mistyped word may have meant
 1 internal/sock              TCP without the scheduler's ado
 1 internal/handover          sockets over a change of the program
 2 internal/http1             HTTP/1.1 on the wire

@@ -30,18 +30,64 @@ type Many struct {
 // world that is left out, also because the run was interrupted, is a skipped
 // result.
 func RunAll(ctx context.Context, worlds []*World, m Many) iter.Seq[Result] {
-	if m.Again {
-		return m.again(ctx, worlds)
+	return all(ctx, worlds, m, runner[Result]{
+		run:     func(ctx context.Context, w *World) Result { return Run(ctx, w, m.Options) },
+		skipped: func(w *World, why string) Result { return Result{World: w, Skipped: why} },
+		failed:  func(r Result) (*World, bool) { return r.World, len(r.Wrong) > 0 },
+		again:   func(r Result) Result { r.Again = true; return r },
+	})
+}
+
+// runner is what is done with each of many worlds, and what its result tells.
+type runner[R any] struct {
+	run     func(context.Context, *World) R
+	skipped func(w *World, why string) R
+	failed  func(R) (*World, bool)
+	again   func(R) R // marks a result of the second run; nil = nothing marks it
+}
+
+// all gives the results of many worlds, of those that failed beside others the
+// second one, if Again is set.
+func all[R any](ctx context.Context, worlds []*World, m Many, r runner[R]) iter.Seq[R] {
+	return func(yield func(R) bool) {
+		var failed []*World
+		for x := range side(ctx, worlds, m, r) {
+			if w, bad := r.failed(x); bad && m.Again {
+				failed = append(failed, w)
+			} else if !yield(x) {
+				return
+			}
+		}
+		m.Jobs = 1
+		for x := range side(ctx, failed, m, r) {
+			if r.again != nil {
+				x = r.again(x)
+			}
+			if !yield(x) {
+				return
+			}
+		}
 	}
-	return func(yield func(Result) bool) {
+}
+
+// side runs worlds side by side.
+func side[R any](ctx context.Context, worlds []*World, m Many, r runner[R]) iter.Seq[R] {
+	return func(yield func(R) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		next, results := make(chan *World), make(chan Result)
+		next, results := make(chan *World), make(chan R)
 		var wg sync.WaitGroup
 		for range max(m.Jobs, 1) {
 			wg.Go(func() {
 				for w := range next {
-					results <- m.one(ctx, w)
+					switch {
+					case ctx.Err() != nil:
+						results <- r.skipped(w, "interrupted")
+					case m.Quick && w.Slow:
+						results <- r.skipped(w, "takes minutes")
+					default:
+						results <- r.run(ctx, w)
+					}
 				}
 			})
 		}
@@ -54,43 +100,11 @@ func RunAll(ctx context.Context, worlds []*World, m Many) iter.Seq[Result] {
 			close(results)
 		}()
 		going := true
-		for r := range results { // all of them: every standing world is removed
-			if going && !yield(r) {
+		for x := range results { // all of them: every standing world is removed
+			if going && !yield(x) {
 				going = false
 				cancel()
 			}
 		}
 	}
-}
-
-// again runs those that failed once more, one at a time.
-func (m Many) again(ctx context.Context, worlds []*World) iter.Seq[Result] {
-	m.Again = false
-	return func(yield func(Result) bool) {
-		var failed []*World
-		for r := range RunAll(ctx, worlds, m) {
-			if len(r.Wrong) > 0 {
-				failed = append(failed, r.World)
-			} else if !yield(r) {
-				return
-			}
-		}
-		m.Jobs = 1
-		for r := range RunAll(ctx, failed, m) {
-			r.Again = true
-			if !yield(r) {
-				return
-			}
-		}
-	}
-}
-
-func (m Many) one(ctx context.Context, w *World) Result {
-	switch {
-	case ctx.Err() != nil:
-		return Result{World: w, Skipped: "interrupted"}
-	case m.Quick && w.Slow:
-		return Result{World: w, Skipped: "takes minutes"}
-	}
-	return Run(ctx, w, m.Options)
 }

@@ -15,17 +15,14 @@ const (
 	wide6 = 48
 )
 
-// keptNets are addresses that no one in public owns, or that everyone knows.
-var keptNets = func() (ps []netip.Prefix) {
-	for _, s := range strings.Fields(`
-		0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.2.0/24
-		192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 224.0.0.0/4 240.0.0.0/4
-		::/8 64:ff9b::/96 100::/64 2001:db8::/32 3fff::/20 fc00::/7 fe80::/10 ff00::/8
-		1.1.1.1/32 1.0.0.1/32 8.8.8.8/32 8.8.4.4/32 9.9.9.9/32
-		2606:4700:4700::1111/128 2606:4700:4700::1001/128 2001:4860:4860::8888/128 2001:4860:4860::8844/128 2620:fe::fe/128`) {
-		ps = append(ps, netip.MustParsePrefix(s))
+// known are the resolvers that everyone asks.
+var known = func() map[netip.Addr]bool {
+	m := map[netip.Addr]bool{}
+	for _, s := range strings.Fields(`1.1.1.1 1.0.0.1 8.8.8.8 8.8.4.4 9.9.9.9
+		2606:4700:4700::1111 2606:4700:4700::1001 2001:4860:4860::8888 2001:4860:4860::8844 2620:fe::fe`) {
+		m[netip.MustParseAddr(s)] = true
 	}
-	return ps
+	return m
 }()
 
 var (
@@ -89,11 +86,11 @@ func (r *Redactor) address(p netip.Prefix, bits bool) string {
 	return text(moved)
 }
 
+// kept tells addresses that nobody has alone: reserved ones, a CDN's, and those
+// that everyone knows.
 func kept(a netip.Addr) bool {
-	for _, n := range keptNets {
-		if n.Contains(a) {
-			return true
-		}
+	if _, reserved := cdn.SpecialOf(a); reserved || known[a] {
+		return true
 	}
 	id, _ := cdn.Lookup(a)
 	if id == "" {

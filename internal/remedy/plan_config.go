@@ -18,6 +18,7 @@ import (
 
 	"github.com/originward/originward"
 	"github.com/originward/originward/fact"
+	"github.com/originward/originward/internal/spell"
 )
 
 // planRejected mends what a server's own test names, where the mend is certain:
@@ -164,42 +165,12 @@ var nginxWords = []string{
 	"types_hash_max_size", "upstream", "worker_connections", "worker_processes", "worker_rlimit_nofile",
 }
 
-// closest is the one word that differs by at most two letters; empty = none, or
-// several equally near.
+// closest is the one word that differs by few letters; empty = none, or several
+// equally near.
 func closest(word string, words []string) string {
-	best, near, ties := "", 3, 0
-	for _, w := range words {
-		switch d := distance(word, w); {
-		case d < near:
-			best, near, ties = w, d, 0
-		case d == near && d < 3:
-			ties++
-		}
-	}
-	if ties > 0 || near > 2 || near*3 > len(word) {
+	near, sole := spell.Nearest(word, words)
+	if !sole || spell.Distance(word, near)*3 > len(word) {
 		return ""
 	}
-	return best
-}
-
-// distance is the number of letters to change, add or take away (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		left, diagonal := i+1, i
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			left = min(left+1, diagonal+1, cost)
-			row[j+1] = left
-		}
-		row[0] = i + 1
-	}
-	return row[len(b)]
+	return near
 }

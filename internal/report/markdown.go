@@ -53,15 +53,20 @@ func Markdown(w io.Writer, d *originward.Diagnosis) error {
 			fmt.Fprintf(&b, "| %s | %s | %s |\n", md(x.Field), md(orNone(x.Direct)), md(orNone(x.Edge)))
 		}
 	}
-	if len(p.Missing) > 0 {
-		b.WriteString("\n## Not looked at\n\n")
-		for _, m := range p.Missing {
-			fmt.Fprintf(&b, "- %s: %s. %s\n", md(m.Vantage), md(strings.TrimSuffix(m.Why, ".")), md(m.How))
-		}
-	}
+	mdMissing(&b, p.Missing)
 	fmt.Fprintf(&b, "\n%s, %s\n", p.When, p.Took)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+func mdMissing(b *strings.Builder, missing []Missing) {
+	if len(missing) == 0 {
+		return
+	}
+	b.WriteString("\n## Not looked at\n\n")
+	for _, m := range missing {
+		fmt.Fprintf(b, "- %s: %s. %s\n", md(m.Vantage), md(strings.TrimSuffix(m.Why, ".")), md(m.How))
+	}
 }
 
 func mdBlock(b *strings.Builder, r Block) {

@@ -44,12 +44,7 @@ func (s Sheet) Markdown(w io.Writer) error {
 			fmt.Fprintf(&b, "\n%s\n", fence(c))
 		}
 	}
-	if len(s.Missing) > 0 {
-		b.WriteString("\n## Not looked at\n\n")
-		for _, m := range s.Missing {
-			fmt.Fprintf(&b, "- %s: %s. %s\n", md(m.Vantage), md(strings.TrimSuffix(m.Why, ".")), md(m.How))
-		}
-	}
+	mdMissing(&b, s.Missing)
 	if len(s.Redacted) > 0 {
 		b.WriteString("\n## Replaced in this report\n\n")
 		mdRows(&b, s.Redacted)

@@ -7,8 +7,10 @@ import (
 	"io"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/originward/originward/internal/edge/logfile"
 	"github.com/originward/originward/internal/edge/ray"
 )
 
@@ -108,13 +110,13 @@ const DefaultMemory = 5000
 // Log keeps events. It is safe for concurrent use.
 type Log struct {
 	mu     sync.Mutex
-	ring   []Event   // guarded by mu
-	next   int       // guarded by mu
-	size   int       // guarded by mu
-	out    io.Writer // guarded by mu; nil = none
-	buf    []byte    // lines on their way; guarded by mu
-	policy Policy    // guarded by mu
-	failed error     // guarded by mu; the first failure to write
+	ring   []Event // guarded by mu
+	next   int     // guarded by mu
+	size   int     // guarded by mu
+	policy Policy  // guarded by mu
+
+	written atomic.Bool // lines go somewhere
+	lines   logfile.Lines
 }
 
 // New makes a log that remembers the last size events.
@@ -132,8 +134,9 @@ func (l *Log) Set(out io.Writer, p Policy, size int) {
 			l.keepLocked(kept[i])
 		}
 	}
-	l.flushLocked()
-	l.out, l.policy = out, p
+	l.policy = p
+	l.lines.Redirect(out)
+	l.written.Store(out != nil)
 }
 
 // Policy is the one in force.
@@ -143,50 +146,29 @@ func (l *Log) Policy() Policy {
 	return l.policy
 }
 
-// gather is how many bytes of lines are written at once: under a flood of blocked
-// requests a system call for each would cost more than the rest.
-const gather = 32 << 10
-
 // Add keeps events of one request. Lines are gathered until there are many, or Flush.
 func (l *Log) Add(list ...Event) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	for _, e := range list {
 		l.keepLocked(e)
-		if l.out == nil {
-			continue
-		}
+	}
+	l.mu.Unlock()
+	if !l.written.Load() {
+		return
+	}
+	for _, e := range list {
 		b, err := json.Marshal(e)
-		if err != nil && l.failed == nil {
-			l.failed = err
+		if err != nil {
+			l.lines.Fail(err)
 			continue
 		}
-		l.buf = append(append(l.buf, b...), '\n')
+		l.lines.Add(append(b, '\n'))
 	}
-	if len(l.buf) >= gather {
-		l.flushLocked()
-	}
-}
-
-func (l *Log) flushLocked() {
-	if len(l.buf) > 0 && l.out != nil {
-		if _, err := l.out.Write(l.buf); err != nil && l.failed == nil {
-			l.failed = err
-		}
-	}
-	l.buf = l.buf[:0]
 }
 
 // Flush writes what has been gathered. It returns the first failure since it was last
 // called.
-func (l *Log) Flush() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.flushLocked()
-	err := l.failed
-	l.failed = nil
-	return err
-}
+func (l *Log) Flush() error { return l.lines.Flush() }
 
 func (l *Log) keepLocked(e Event) {
 	if l.size <= 0 {

@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/originward/originward/internal/spell"
 )
 
 // fieldNames are the fields that may stand in the expression, sorted.
@@ -31,7 +33,7 @@ func near(wrong string, known []string) []string {
 	}
 	var found []candidate
 	for _, k := range known {
-		if d := distance(wrong, k); d <= max(2, len(wrong)/4) {
+		if d := spell.Distance(wrong, k); d <= max(2, len(wrong)/4) {
 			found = append(found, candidate{k, d})
 		}
 	}
@@ -63,27 +65,3 @@ func near(wrong string, known []string) []string {
 }
 
 func lastPart(s string) string { return s[strings.LastIndexByte(s, '.')+1:] }
-
-// distance is the number of letters to change, add or leave out between two names
-// (Levenshtein); a long wrong one is far from everything.
-func distance(a, b string) int {
-	if len(a) > 64 {
-		return len(a)
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
-}

@@ -2,6 +2,8 @@ package nft
 
 import (
 	"slices"
+
+	"github.com/originward/originward/internal/firewall/interval"
 )
 
 // sortPoints sorts by key; at the same key an end comes before a start, so that neighbours pair up. Interval sets come
@@ -14,11 +16,11 @@ func sortPoints(p []point) {
 		slices.Reverse(p)
 		return
 	}
-	if len(p) < 4096 || !radixable(p) {
+	if len(p) < interval.RadixFrom || !radixable(p) {
 		slices.SortFunc(p, comparePoints)
 		return
 	}
-	radix(p)
+	interval.Radix(p, func(x *point) uint32 { return uint32(x.key.Lo) }) //nolint:gosec // radixable
 }
 
 func comparePoints(a, b point) int {
@@ -42,28 +44,4 @@ func radixable(p []point) bool {
 		}
 	}
 	return true
-}
-
-// radix sorts by the low 32 bits, 11 at a time.
-func radix(p []point) {
-	src, dst := p, make([]point, len(p))
-	for shift := 0; shift < 33; shift += 11 {
-		var at [2048]int
-		for i := range src {
-			at[src[i].key.Lo>>shift&2047]++
-		}
-		sum := 0
-		for i, n := range at {
-			at[i] = sum
-			sum += n
-		}
-		for i := range src {
-			k := src[i].key.Lo >> shift & 2047
-			dst[at[k]] = src[i]
-			at[k]++
-		}
-		src, dst = dst, src
-	}
-	// Three rounds leave the result in the second buffer.
-	copy(p, src)
 }
