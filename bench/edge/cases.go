@@ -10,10 +10,27 @@ type benchCase struct {
 	name   string
 	unit   string
 	target string // from the project's performance targets: ratio to nginx, or a bound
+	beside string // whom the ratio is to; "" = nginx
+	cached bool   // what is asked for is in the proxy's cache
 	once   bool   // in the first round only
 	needs  func(*bench, *peer) bool
 	// measure gives one round's figure for one proxy.
 	measure func(*bench, *peer) (figure, error)
+}
+
+func (c benchCase) base() string {
+	if c.beside != "" {
+		return c.beside
+	}
+	return "nginx"
+}
+
+// fits tells whether a proxy can do the case: Varnish only caches, Caddy does not.
+func (c benchCase) fits(b *bench, p *peer) bool {
+	if c.cached && p.name == "caddy" || !c.cached && p.name == "varnish" {
+		return false
+	}
+	return c.needs == nil || c.needs(b, p)
 }
 
 // figure is what one measurement gives.
@@ -29,6 +46,8 @@ var cases = []benchCase{
 	{name: "memory per idle TLS", unit: "KiB", target: "≤ 12 KiB", once: true, needs: holds, measure: idleMemory},
 	{name: "HTTP 1 KiB", unit: "req/s", target: "≥ 0.90", measure: rate("http", "/1k")},
 	{name: "HTTP 100 KiB", unit: "req/s", target: "≥ 1.30", measure: rate("http", "/100k")},
+	{name: "cached 1 KiB", unit: "req/s", target: "≥ 1.00", cached: true, measure: rate("http", "/1k.css")},
+	{name: "cached 100 KiB", unit: "req/s", target: "≥ 1.00 × Varnish", beside: "varnish", cached: true, measure: rate("http", "/100k.css")},
 	{name: "TLS 1 KiB", unit: "req/s", target: "≥ 0.95", measure: rate("https", "/1k")},
 	{name: "TLS 100 KiB", unit: "req/s", target: "≥ 1.10", measure: rate("https", "/100k")},
 	{name: "TLS new connections", unit: "conn/s", target: "≥ 1.10", measure: handshakes},

@@ -21,7 +21,7 @@ func (b *bench) serve() error {
 	if err := os.Chmod(b.dir, 0o755); err != nil {
 		return err
 	}
-	for name, size := range map[string]int{"1k": 1 << 10, "100k": 100 << 10} {
+	for name, size := range map[string]int{"1k": 1 << 10, "100k": 100 << 10, "1k.css": 1 << 10, "100k.css": 100 << 10} {
 		if err := os.WriteFile(filepath.Join(b.dir, name), []byte(strings.Repeat("x", size)), 0o644); err != nil {
 			return err
 		}
@@ -70,11 +70,14 @@ func nginxConfig(b *bench, addr string) string {
 events { worker_connections 32768; }
 http { access_log off; keepalive_requests 100000000; keepalive_timeout 400s;
 client_body_temp_path %[1]s/nb; proxy_temp_path %[1]s/np; fastcgi_temp_path %[1]s/nf; uwsgi_temp_path %[1]s/nu; scgi_temp_path %[1]s/ns;
+proxy_cache_path %[1]s/nc keys_zone=c:8m;
 upstream o { server %[2]s:80; keepalive 256; keepalive_requests 100000000; keepalive_timeout 900s; }
 server { listen %[3]s:80 backlog=4096; listen %[3]s:443 ssl http2 backlog=4096;
 ssl_certificate %[1]s/cert.pem; ssl_certificate_key %[1]s/key.pem; http2_max_requests 100000000;
 location / { proxy_pass http://o; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host;
-proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; proxy_set_header X-Forwarded-Proto $scheme; } } }
+proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; proxy_set_header X-Forwarded-Proto $scheme; }
+location ~ \.css$ { proxy_pass http://o; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host;
+proxy_cache c; proxy_cache_valid 200 1h; } } }
 `, b.dir, originAddr, addr)
 }
 
@@ -89,10 +92,16 @@ defaults
   timeout server 125s
   timeout connect 19s
   http-reuse always
+cache c
+  total-max-size 64
+  max-object-size 200000
+  max-age 3600
 frontend f
   bind %[3]s:80
   bind %[3]s:443 ssl crt %[1]s/both.pem alpn h2,http/1.1
   option forwardfor
+  http-request cache-use c if { path_end .css }
+  http-response cache-store c
   default_backend o
 backend o
   server o %[2]s:80
@@ -116,17 +125,24 @@ https://%[4]s, https://%[3]s {
 `, b.dir, originAddr, addr, host)
 }
 
+// varnishConfig keeps everything for an hour.
+func varnishConfig(*bench, string) string {
+	return fmt.Sprintf("vcl 4.1;\nbackend o { .host = \"%s\"; .port = \"80\"; }\nsub vcl_backend_response { set beresp.ttl = 1h; }\n", originAddr)
+}
+
 // edgeConfig has the work of an edge switched on: 40 rules over path and user agent
-// and a rate limit per client.
+// and a rate limit per client; files as .css are kept.
 func edgeConfig(b *bench, addr string) string {
 	var s strings.Builder
 	fmt.Fprintf(&s, `listen: {http: ["%[3]s:80"], https: ["%[3]s:443"]}
 data: %[1]s/edge-data
+cache: {memory_mb: 64}
 zones:
   - name: %[4]s
     ssl: flexible
     certificate: {cert: %[1]s/cert.pem, key: %[1]s/key.pem}
     records: [{type: A, name: %[4]s, content: %[2]s, proxied: true}]
+    cache: {level: standard}
     rules:
       rate_limits: [{expression: 'true', requests_per_period: 1000000, period: 10, mitigation_timeout: 10}]
       custom:

@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
-	"os"
 	"os/exec"
 	"regexp"
 	"strconv"
@@ -126,69 +125,4 @@ func (c *crowd) close() {
 	for _, conn := range c.conns {
 		_ = conn.Close() // nothing is lost with it
 	}
-}
-
-// quiet watches how much time the cores spend on other processes.
-type quiet struct {
-	busy, own, at float64
-}
-
-// tick is the kernel's USER_HZ, by which /proc counts.
-const tick = 100
-
-func watchQuiet(b *bench) (quiet, error) {
-	busy, err := busyTime()
-	return quiet{busy, b.ownTime(), float64(time.Now().UnixNano()) / 1e9}, err
-}
-
-// others is the share of one core that others used since.
-func (q quiet) others(b *bench) float64 {
-	busy, err := busyTime()
-	if err != nil {
-		return 1
-	}
-	took := float64(time.Now().UnixNano())/1e9 - q.at
-	return max(0, (busy-q.busy)-(b.ownTime()-q.own)) / took
-}
-
-// busyTime is the time in seconds that all cores have been busy.
-func busyTime() (float64, error) {
-	text, err := os.ReadFile("/proc/stat")
-	if err != nil {
-		return 0, err
-	}
-	line, _, _ := strings.Cut(string(text), "\n")
-	var sum float64
-	for i, f := range strings.Fields(line)[1:] {
-		if i == 3 || i == 4 || i > 7 { // idle, waiting for disks; guests are counted already
-			continue
-		}
-		sum += number(f)
-	}
-	return sum / tick, nil
-}
-
-// ownTime is the time of our processes, ended ones included.
-func (b *bench) ownTime() float64 {
-	var sum float64
-	pids := []int{os.Getpid()}
-	for _, p := range append(b.peers, b.origin) {
-		pids = append(pids, p.pids()...)
-	}
-	for _, pid := range pids {
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		if err != nil {
-			continue
-		}
-		_, rest, _ := strings.Cut(string(text), ") ")
-		f := strings.Fields(rest)
-		if len(f) < 15 {
-			continue
-		}
-		sum += number(f[11]) + number(f[12]) // itself
-		if pid == os.Getpid() {
-			sum += number(f[13]) + number(f[14]) // the generators, which have ended
-		}
-	}
-	return sum / tick
 }

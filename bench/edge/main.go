@@ -4,8 +4,8 @@
 // The proxy under test is pinned to core 0, the origin (nginx) and the load
 // generator to core 1; rounds alternate between the proxies. The peers do only what
 // the case needs and log nothing; the edge runs with 40 rules, a rate limit and its
-// access log. Nothing is printed when another process used the cores meanwhile,
-// unless -force, which marks the figures as noisy.
+// access log. What another process disturbs is measured again; a case that stays disturbed
+// is not printed, unless -force, which marks the figures as noisy.
 package main
 
 import (
@@ -13,7 +13,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"time"
 )
@@ -37,7 +36,7 @@ func main() {
 	flag.IntVar(&o.conns, "conns", 64, "connections of the load generator")
 	flag.IntVar(&o.idle, "idle", 10_000, "idle connections")
 	flag.StringVar(&o.only, "case", "", "only cases whose name holds this `text`")
-	flag.StringVar(&o.peers, "peers", "edge,nginx,haproxy,caddy", "`list` of proxies")
+	flag.StringVar(&o.peers, "peers", "edge,nginx,haproxy,caddy,varnish", "`list` of proxies")
 	flag.BoolVar(&o.force, "force", false, "print figures although other processes used the cores")
 	flag.Parse()
 	if err := run(o); err != nil {
@@ -58,51 +57,65 @@ func run(o options) error {
 	}
 	defer b.stop()
 	results := newResults()
-	var noise []float64
 	for _, c := range cases {
-		if !strings.Contains(c.name, o.only) {
-			continue
-		}
-		for round := range o.rounds {
-			if c.once && round > 0 {
-				break
-			}
-			for _, p := range b.peers {
-				if c.needs != nil && !c.needs(b, p) {
-					continue
-				}
-				fmt.Fprintf(os.Stderr, "%-28s %s\n", c.name, p.name)
-				q, err := watchQuiet(b)
-				if err != nil {
-					return err
-				}
-				v, err := c.measure(b, p)
-				if err != nil {
-					return fmt.Errorf("%s, %s: %w", c.name, p.name, err)
-				}
-				noise = append(noise, q.others(b))
-				results.add(c.name, p.name, v)
+		if strings.Contains(c.name, o.only) {
+			if err := rounds(b, c, results); err != nil {
+				return err
 			}
 		}
 	}
-	return report(o, b, results, noise)
+	return report(o, b, results)
 }
 
-// maxNoise is the share of one core that other processes may use during a measurement.
-const maxNoise = 0.03
+// rounds measures a case with every proxy that can do it, in turn.
+func rounds(b *bench, c benchCase, r *results) error {
+	for round := range b.o.rounds {
+		if c.once && round > 0 {
+			break
+		}
+		for _, p := range b.peers {
+			if !c.fits(b, p) {
+				continue
+			}
+			fmt.Fprintf(os.Stderr, "%-28s %s\n", c.name, p.name)
+			f, noise, err := undisturbed(b, c, p)
+			if err != nil {
+				return err
+			}
+			r.add(c.name, p.name, f)
+			if !c.once { // memory does not depend on who else computes
+				r.noise[c.name] = max(r.noise[c.name], noise)
+			}
+		}
+	}
+	return nil
+}
 
 var errNoisy = errors.New("other processes used the cores; run again on a quiet machine, or with -force")
 
-func report(o options, b *bench, r *results, noise []float64) error {
-	if len(noise) == 0 {
+func report(o options, b *bench, r *results) error {
+	if len(r.values) == 0 {
 		return fmt.Errorf("no case's name holds %q", o.only)
 	}
-	if worst := slices.Max(noise); worst > maxNoise {
-		if !o.force {
-			return fmt.Errorf("%.0f %% of a core: %w", 100*worst, errNoisy)
+	var noisy []string
+	for _, c := range cases {
+		if n := r.noise[c.name]; n > maxNoise {
+			noisy = append(noisy, fmt.Sprintf("%s (%.0f %% of a core)", c.name, 100*n))
+			if !o.force {
+				delete(r.values, c.name)
+				delete(r.costs, c.name)
+			}
 		}
-		fmt.Printf("NOISY: other processes used up to %.0f %% of a core meanwhile; these figures prove nothing.\n\n", 100*worst)
+	}
+	if len(r.values) == 0 {
+		return fmt.Errorf("%s: %w", strings.Join(noisy, ", "), errNoisy)
+	}
+	if len(noisy) > 0 && o.force {
+		fmt.Printf("NOISY, proving nothing: %s\n\n", strings.Join(noisy, ", "))
 	}
 	r.print(os.Stdout, b.peers)
+	if len(noisy) > 0 && !o.force {
+		return fmt.Errorf("left out: %s: %w", strings.Join(noisy, ", "), errNoisy)
+	}
 	return nil
 }

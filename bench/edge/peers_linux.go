@@ -97,6 +97,9 @@ var makers = []struct {
 	{"caddy", "127.0.9.5", caddyConfig, func(_ *bench, f string) []string {
 		return []string{"caddy", "run", "--adapter", "caddyfile", "--config", f}
 	}},
+	{"varnish", "127.0.9.6", varnishConfig, func(b *bench, f string) []string {
+		return []string{"varnishd", "-F", "-a", "127.0.9.6:80", "-f", f, "-n", filepath.Join(b.dir, "varnish"), "-s", "malloc,64m"}
+	}},
 }
 
 // prepare makes certificate, files and configurations, and starts everything.

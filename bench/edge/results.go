@@ -11,10 +11,11 @@ import (
 // results are the figures of all rounds.
 type results struct {
 	values, costs map[string]map[string][]float64 // case, proxy
+	noise         map[string]float64              // case: the largest share of a core that others used
 }
 
 func newResults() *results {
-	return &results{values: map[string]map[string][]float64{}, costs: map[string]map[string][]float64{}}
+	return &results{values: map[string]map[string][]float64{}, costs: map[string]map[string][]float64{}, noise: map[string]float64{}}
 }
 
 func (r *results) add(name, proxy string, f figure) {
@@ -54,7 +55,8 @@ func ratio(a, b []float64) float64 {
 	return median(rs)
 }
 
-// print writes two tables: each proxy's median with its ratio to nginx behind it,
+// print writes two tables: each proxy's median with its ratio to nginx (or whom the
+// target names) behind it,
 // and the same for the processor time per request, where less is better.
 func (r *results) print(w io.Writer, peers []*peer) {
 	r.table(w, peers, r.values, func(c benchCase) string { return c.unit }, func(c benchCase) string { return c.target })
@@ -83,7 +85,7 @@ func (r *results) table(w io.Writer, peers []*peer, m map[string]map[string][]fl
 				continue
 			}
 			fmt.Fprintf(&row, "\t%s", text(median(v)))
-			if x := ratio(v, f["nginx"]); x > 0 && p.name != "nginx" {
+			if x := ratio(v, f[c.base()]); x > 0 && p.name != c.base() {
 				fmt.Fprintf(&row, " (%.2f)", x)
 			}
 		}
