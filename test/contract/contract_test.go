@@ -62,7 +62,7 @@ func newZone(t *testing.T, e *edge, name string) string {
 	z := must[*zones.Zone](t)(zones.NewZoneService(e.options(rootToken)...).New(ctx(t), with(zones.ZoneNewParams{},
 		"Account", with(zones.ZoneNewParamsAccount{}, "ID", acc[0].ID), "Name", name, "Type", zones.TypeFull)))
 	if z.Name != name || z.Status != "active" || len(z.NameServers) != 2 || z.CreatedOn.IsZero() {
-		t.Fatalf("zone %+v", z)
+		t.Fatalf("zone %s", z.JSON.RawJSON())
 	}
 	return z.ID
 }

@@ -80,6 +80,14 @@ data: data
 egress: [127.0.0.1]
 api_tokens: [{name: root, file: token}]
 `, e.http, e.api, e.dns)
+	e.run(dir, config)
+	return e
+}
+
+// run starts an edge with this configuration and waits until it serves.
+func (e *edge) run(dir, config string) {
+	t := e.t
+	t.Helper()
 	write(t, filepath.Join(dir, "token"), rootToken)
 	write(t, filepath.Join(dir, "edge.yaml"), config)
 	cmd := exec.Command(binary, "serve", "--config", filepath.Join(dir, "edge.yaml"))
@@ -90,12 +98,7 @@ api_tokens: [{name: root, file: token}]
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("the edge ended with %v", err)
-		}
-	})
+	t.Cleanup(func() { stop(t, cmd) })
 	ready := make(chan string, 1)
 	go func() {
 		var log strings.Builder
@@ -119,7 +122,14 @@ api_tokens: [{name: root, file: token}]
 	case <-time.After(30 * time.Second):
 		t.Fatal("the edge is not ready")
 	}
-	return e
+}
+
+// stop ends a process that the test started.
+func stop(t *testing.T, cmd *exec.Cmd) {
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("the edge ended with %v", err)
+	}
 }
 
 func write(t *testing.T, path, text string) {

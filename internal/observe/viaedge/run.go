@@ -216,6 +216,22 @@ func (r *run) first(ctx context.Context, d *edgeDoor) {
 	if trace.Wait(); own.Status == 200 {
 		d.alive(own)
 	}
+	d.byItsOwnPorts(ctx, r)
+}
+
+// byItsOwnPorts tells an edge that does not answer on the port of the URL, for it
+// does not carry it, by how it answers for itself on those that every edge has.
+func (d *edgeDoor) byItsOwnPorts(ctx context.Context, r *run) {
+	if d.sure || d.port == ownPort(d.scheme) || slices.ContainsFunc(d.list(), func(a fact.EdgeAnswer) bool { return a.Response != nil }) {
+		return
+	}
+	for _, scheme := range []string{"http", "https"} {
+		own := r.visit(ctx, visitSpec{edge: Edge{Addr: d.edge.Addr}, scheme: scheme, port: ownPort(scheme), path: tracePath})
+		if own.CDN != "" && own.EdgeMade == fact.Yes {
+			d.sure = true
+			return
+		}
+	}
 }
 
 // tracePath is answered by an edge without an origin (cdn-cgi-endpoint).
