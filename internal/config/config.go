@@ -22,6 +22,7 @@ type Config struct {
 	Timers   Timers
 	Limits   Limits
 	Trust    Trust
+	TLS      TLS
 	Tokens   []Token
 	APITLS   *tls.Certificate // nil = the API speaks plain HTTP
 	Zones    []Zone
@@ -80,6 +81,7 @@ type Zone struct {
 	ID             string           // in the store; empty = the zone is the file's
 	Line           int              // where it stands in the file
 	Certificate    *tls.Certificate // nil = the edge's local CA issues
+	Staple         Staple           // for Certificate
 	AlwaysUseHTTPS bool
 	MinTLS         uint16           // lowest version for visitors; 0 = TLS 1.2
 	ReadTimeout    time.Duration    // proxy_read_timeout; 0 = Timers.Read

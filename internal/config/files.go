@@ -153,8 +153,13 @@ func (v value) tokenFile() (sum [32]byte, ok bool) {
 		v.fail(fmt.Sprintf("the file must hold one token of at least %d characters", minToken))
 		return sum, false
 	}
-	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o004 != 0 {
-		v.warn("everybody on this machine can read the token: chmod 600")
-	}
+	v.warnReadable(path, "token")
 	return sha256.Sum256(raw), true
+}
+
+// warnReadable warns of a secret that is none.
+func (v value) warnReadable(path, what string) {
+	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o004 != 0 {
+		v.warn("everybody on this machine can read the " + what + ": chmod 600")
+	}
 }

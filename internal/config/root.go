@@ -10,7 +10,7 @@ import (
 )
 
 // topLevelKeys lists the keys of the file, for messages about an empty one.
-var topLevelKeys = []string{"listen", "colo", "egress", "resolver", "data", "store", "dns", "timers", "limits", "trust", "cache", "api_tokens", "api_tls", "lists", "geo", "access_log", "security_events", "error_pages", "custom_errors", "zones"}
+var topLevelKeys = []string{"listen", "colo", "egress", "resolver", "data", "store", "dns", "timers", "limits", "trust", "tls", "cache", "api_tokens", "api_tls", "lists", "geo", "access_log", "security_events", "error_pages", "custom_errors", "zones"}
 
 func (r *reader) config(v value) *Config {
 	c := &Config{File: r.file, Colo: "LAB", Timers: DefaultTimers(), DNS: DNS{RateLimit: defaultRateLimit}}
@@ -26,6 +26,7 @@ func (r *reader) config(v value) *Config {
 		key{"timers", func(v value) { v.timers(&c.Timers) }},
 		key{"limits", func(v value) { c.Limits = v.limits() }},
 		key{"trust", func(v value) { c.Trust = v.trust() }},
+		key{"tls", func(v value) { c.TLS = v.tls() }},
 		key{"cache", func(v value) { c.Cache = v.cache() }},
 		key{"api_tokens", func(v value) { c.Tokens = v.tokens() }},
 		key{"api_tls", func(v value) { c.APITLS = v.keyPair() }},
@@ -145,13 +146,25 @@ func (v value) timers(t *Timers) {
 	)
 }
 
-func (v value) keyPair() *tls.Certificate {
+func (v value) keyPair() *tls.Certificate { return v.keyPairWith() }
+
+// stapledPair reads a certificate that may have an OCSP answer beside it.
+func (v value) stapledPair() (c *tls.Certificate, s Staple) {
+	var at value
+	c = v.keyPairWith(key{"ocsp", func(v value) { at = v }})
+	if at.n != nil {
+		s = at.staple(c, time.Now())
+	}
+	return c, s
+}
+
+func (v value) keyPairWith(more ...key) *tls.Certificate {
 	var certFile, keyFile string
 	var certAt, keyAt value
-	if !v.object(
-		key{"cert", func(v value) { certAt = v; certFile, _ = v.filePath() }},
-		key{"key", func(v value) { keyAt = v; keyFile, _ = v.filePath() }},
-	) {
+	if !v.object(append([]key{
+		{"cert", func(v value) { certAt = v; certFile, _ = v.filePath() }},
+		{"key", func(v value) { keyAt = v; keyFile, _ = v.filePath() }},
+	}, more...)...) {
 		return nil
 	}
 	if certAt.n == nil || keyAt.n == nil {

@@ -47,7 +47,7 @@ func (v value) zone() (Zone, bool) {
 	if !v.object(
 		key{"name", func(v value) { z.Name, _ = v.hostName(false) }},
 		key{"ssl", func(v value) { z.SSL = v.sslMode() }},
-		key{"certificate", func(v value) { cert = v; z.Certificate = v.keyPair() }},
+		key{"certificate", func(v value) { cert = v; z.Certificate, z.Staple = v.stapledPair() }},
 		key{"always_use_https", func(v value) { z.AlwaysUseHTTPS, _ = v.flag() }},
 		key{"min_tls_version", func(v value) {
 			s, _ := v.oneOf("1.0", "1.1", "1.2", "1.3")

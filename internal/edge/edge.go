@@ -40,6 +40,7 @@ type Edge struct {
 	access  accessLog
 	cache   *cache.Store
 	date    dateLine
+	tls     visitorTLS
 	loopID  []byte // this edge's entry in CDN-Loop
 	turn    atomic.Uint32
 	own     atomic.Pointer[ownAddrs]
@@ -75,6 +76,7 @@ func New(cfg *config.Config, o Options) (*Edge, error) {
 	if e.now == nil {
 		e.now = time.Now
 	}
+	e.tls = e.newVisitorTLS()
 	st, err := newState(cfg, nil, e.now)
 	if err != nil {
 		return nil, err
@@ -91,6 +93,7 @@ func New(cfg *config.Config, o Options) (*Edge, error) {
 	e.state.Store(st)
 	e.file = cfg
 	e.own.Store(&ownAddrs{})
+	e.useTickets(cfg.TLS)
 	return e, nil
 }
 
@@ -107,6 +110,7 @@ func (e *Edge) Start() error {
 	}
 	e.work.Go(e.flushLog)
 	e.work.Go(e.watchVisitors)
+	e.work.Go(e.lookAfterTLS)
 	for _, w := range cfg.Warnings {
 		e.log.Warn("configuration", "problem", w.Error())
 	}
@@ -134,6 +138,7 @@ func (e *Edge) Apply(cfg *config.Config) error {
 	}
 	e.file = cfg
 	e.state.Store(st)
+	e.useTickets(cfg.TLS)
 	old.retire(st)
 	e.tell()
 	for _, w := range cfg.Warnings {

@@ -29,6 +29,7 @@ const (
 // listening sockets over, and ends once that serves and the last visitor has gone.
 // The edge must have been made from a file (config.Config.File) to be reloaded.
 func Run(ctx context.Context, e *Edge) error {
+	e.handTickets(handover.Process())
 	if err := e.Start(); err != nil {
 		return err
 	}

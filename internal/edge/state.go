@@ -28,7 +28,8 @@ type state struct {
 	trust    *exchange.Trust
 	// fresh tells that TLS policies of the state before are not used any more.
 	fresh    bool
-	tls      visitorTLS
+	fallback *tls.Config // for visitors who name no zone
+	now      func() time.Time
 	limits   config.Limits // with the default of Connections
 	compiler *compiler
 	surroundings
@@ -37,7 +38,7 @@ type state struct {
 // newState builds a state. old, which may be nil, lends what has not changed:
 // pools of connections, the resolver's memory, the local CA.
 func newState(cfg *config.Config, old *state, now func() time.Time) (*state, error) {
-	st := &state{cfg: cfg, routes: newRoutes(), clients: map[time.Duration]*exchange.Client{}, compiler: newCompiler(cfg), limits: limitsOf(cfg)}
+	st := &state{cfg: cfg, routes: newRoutes(), clients: map[time.Duration]*exchange.Client{}, compiler: newCompiler(cfg), limits: limitsOf(cfg), now: now}
 	for _, a := range cfg.Egress {
 		if a.Is4() {
 			st.egress4 = append(st.egress4, a)
@@ -74,7 +75,8 @@ func newState(cfg *config.Config, old *state, now func() time.Time) (*state, err
 		}
 		st.routes.add(z)
 	}
-	return st, st.newVisitorTLS()
+	st.newTLS()
+	return st, nil
 }
 
 // limitsOf are the configured limits. By default visitors may have nine tenths of the

@@ -2,35 +2,100 @@ package edge
 
 import (
 	"crypto/tls"
-
 	"strings"
+	"time"
+
+	"github.com/originward/originward/internal/config"
+	"github.com/originward/originward/internal/edge/tickets"
+	"github.com/originward/originward/internal/handover"
 )
 
-// visitorTLS is how the edge speaks TLS with visitors.
+// visitorTLS is how the edge speaks TLS with visitors, under any configuration: the
+// keys of session tickets outlive a change of it.
 type visitorTLS struct {
-	base     *tls.Config // for the listeners; picks the zone's by server name
-	fallback *tls.Config // for names of no zone, and for none
+	base    *tls.Config // for the listeners; picks the zone's by server name
+	tickets *tickets.Ring
 }
 
 // fallbackName stands in certificates for visitors that ask for no site of this
 // edge: they get an error page over a connection that no browser trusts.
 const fallbackName = "edge.invalid"
 
-func (st *state) newVisitorTLS() error {
-	st.tls.fallback = visitorConfig(tls.VersionTLS12, func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-		return st.ca.Certificate(fallbackName)
-	})
-	for _, z := range st.routes.zones {
-		z.tls = st.zoneTLS(z)
+func (e *Edge) newVisitorTLS() visitorTLS {
+	// Every handshake gets the configuration of its zone; this one has what they share.
+	base := visitorConfig(tls.VersionTLS10, nil)
+	base.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		return e.state.Load().tlsFor(hello), nil
 	}
-	st.tls.base = visitorConfig(tls.VersionTLS10, st.tls.fallback.GetCertificate)
-	st.tls.base.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-		if z, _ := st.routes.find([]byte(strings.ToLower(hello.ServerName))); z != nil {
-			return z.tls, nil
+	return visitorTLS{base, tickets.NewRing()}
+}
+
+// tlsFor is the configuration for a visitor's handshake.
+func (st *state) tlsFor(hello *tls.ClientHelloInfo) *tls.Config {
+	if z, _ := st.routes.find([]byte(strings.ToLower(hello.ServerName))); z != nil {
+		return z.tls
+	}
+	return st.fallback
+}
+
+// lookAfterTLS changes the keys of session tickets in time, and says when a stapled
+// OCSP answer has expired, until the edge ends.
+func (e *Edge) lookAfterTLS() {
+	t := time.NewTicker(tlsLook)
+	defer t.Stop()
+	said := map[string]time.Time{}
+	for {
+		e.turnTickets()
+		e.reportStaples(said)
+		select {
+		case <-e.stop:
+			return
+		case <-t.C:
 		}
-		return st.tls.fallback, nil
 	}
-	return nil
+}
+
+// tlsLook is how often that is looked at: far shorter than a key's life.
+const tlsLook = 5 * time.Second
+
+// turnTickets has the keys of now used.
+func (e *Edge) turnTickets() {
+	e.tls.base.SetSessionTicketKeys(e.tls.tickets.At(e.now()))
+}
+
+// handTickets takes the keys of a predecessor, and keeps them for a successor, so that
+// visitors resume across a change of the program.
+func (e *Edge) handTickets(s *handover.Set) {
+	const name = "session-tickets"
+	if raw := s.Kept(name); raw != nil {
+		if err := e.tls.tickets.UnmarshalBinary(raw); err != nil {
+			e.log.Warn("the predecessor's session tickets", "error", err)
+		}
+		e.turnTickets()
+	}
+	s.Keep(name, func() ([]byte, error) { return e.tls.tickets.AppendBinary(nil) })
+}
+
+// useTickets takes from a configuration what keys are made of.
+func (e *Edge) useTickets(c config.TLS) {
+	life := c.TicketLife
+	if life == 0 {
+		life = tickets.Life
+	}
+	e.tls.tickets.Use(c.TicketSecrets, life)
+	e.turnTickets()
+}
+
+// reportStaples says once of each OCSP answer that it has expired.
+func (e *Edge) reportStaples(said map[string]time.Time) {
+	for _, z := range e.Config().Zones {
+		until := z.Staple.Until
+		if z.Staple.Raw == nil || e.now().Before(until) || said[z.Name].Equal(until) {
+			continue
+		}
+		said[z.Name] = until
+		e.log.Warn("not stapled any more: the OCSP answer has expired", "zone", z.Name, "expired", until.UTC().Format(time.RFC3339))
+	}
 }
 
 func visitorConfig(minVersion uint16, get func(*tls.ClientHelloInfo) (*tls.Certificate, error)) *tls.Config {
@@ -41,13 +106,22 @@ func visitorConfig(minVersion uint16, get func(*tls.ClientHelloInfo) (*tls.Certi
 	}
 }
 
+func (st *state) newTLS() {
+	st.fallback = visitorConfig(tls.VersionTLS12, func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+		return st.ca.Certificate(fallbackName)
+	})
+	for _, z := range st.routes.zones {
+		z.tls = st.zoneTLS(z)
+	}
+}
+
 func (st *state) zoneTLS(z *zone) *tls.Config {
 	version := z.MinTLS
 	if version == 0 {
 		version = tls.VersionTLS12
 	}
 	if z.Certificate != nil {
-		return visitorConfig(version, func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return z.Certificate, nil })
+		return visitorConfig(version, st.given(z))
 	}
 	return visitorConfig(version, func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		name := strings.ToLower(hello.ServerName)
@@ -60,6 +134,22 @@ func (st *state) zoneTLS(z *zone) *tls.Config {
 		}
 		return st.ca.Certificate(name)
 	})
+}
+
+// given gives the zone's own certificate, with its OCSP answer while that is valid.
+func (st *state) given(z *zone) func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	plain := z.Certificate
+	if z.Staple.Raw == nil {
+		return func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return plain, nil }
+	}
+	stapled := *plain
+	stapled.OCSPStaple = z.Staple.Raw
+	return func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+		if st.now().Before(z.Staple.Until) {
+			return &stapled, nil
+		}
+		return plain, nil
+	}
 }
 
 // wildcardName is the name to certify for a visitor's name under a wildcard

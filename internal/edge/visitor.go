@@ -132,7 +132,7 @@ func (c *visitor) drain() {
 // handshake does the TLS handshake within the timer for heads.
 func (c *visitor) handshake() bool {
 	wire := &tlsWire{Conn: c.sock}
-	conn := tls.Server(wire, c.edge.state.Load().tls.base)
+	conn := tls.Server(wire, c.edge.tls.base)
 	c.setRead(time.Now().Add(c.timers.header))
 	if err := conn.HandshakeContext(context.Background()); err != nil {
 		var plain tls.RecordHeaderError

@@ -28,9 +28,11 @@ const (
 // Set is the sockets of one program. It is safe for concurrent use.
 type Set struct {
 	mu    sync.Mutex
-	given []socket // inherited and not asked for yet; guarded by mu
-	open  []socket // guarded by mu
-	ready *os.File // guarded by mu; nil = nobody waits
+	given []socket                          // inherited and not asked for yet; guarded by mu
+	open  []socket                          // guarded by mu
+	ready *os.File                          // guarded by mu; nil = nobody waits
+	keep  map[string]func() ([]byte, error) // guarded by mu
+	kept  map[string][]byte                 // by a predecessor; guarded by mu
 }
 
 // socket is a listening TCP socket, or a bound UDP one.
@@ -86,7 +88,10 @@ func inherit(env func(string) string, pid int) *Set {
 	if fd, err := strconv.Atoi(env(envReady)); err == nil && fd >= firstFD {
 		s.ready = os.NewFile(uintptr(fd), "ready")
 	}
-	for _, name := range []string{envCount, envReady, "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"} {
+	if fd, err := strconv.Atoi(env(envKept)); err == nil && fd >= firstFD {
+		s.unpack(os.NewFile(uintptr(fd), "kept"))
+	}
+	for _, name := range []string{envCount, envReady, envKept, "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"} {
 		_ = os.Unsetenv(name) // programs that we start are not meant
 	}
 	return s
@@ -243,6 +248,15 @@ func (s *Set) spawn(path string, ready *os.File) (*os.Process, error) {
 	}
 	files = append(files, ready)
 	env := append(os.Environ(), envCount+"="+strconv.Itoa(handed), envReady+"="+strconv.Itoa(len(files)-1))
+	kept, err := s.pack()
+	if err != nil {
+		return nil, err
+	}
+	if kept != nil {
+		defer kept.Close()
+		files = append(files, kept)
+		env = append(env, envKept+"="+strconv.Itoa(len(files)-1))
+	}
 	return os.StartProcess(path, os.Args, &os.ProcAttr{Files: files, Env: env})
 }
 

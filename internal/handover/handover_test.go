@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 		s.Ready()
 		c, err := l.Accept()
 		if err == nil {
-			fmt.Fprint(c, "successor")
+			fmt.Fprint(c, "successor "+string(s.Kept("word")))
 			c.Close()
 		}
 		os.Exit(0)
@@ -49,6 +49,7 @@ func TestStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
+	s.Keep("word", func() ([]byte, error) { return []byte("of old"), nil })
 	t.Setenv("HANDOVER_ROLE", "serve")
 	t.Setenv("HANDOVER_ADDR", l.Addr().String())
 	if err := s.Start(t.Context()); err != nil {
@@ -57,7 +58,7 @@ func TestStart(t *testing.T) {
 	l.Close()
 	_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
 	b, err := io.ReadAll(c)
-	if err != nil || string(b) != "successor" {
+	if err != nil || string(b) != "successor of old" {
 		t.Errorf("got %q: %v", b, err)
 	}
 }
@@ -99,5 +100,16 @@ func TestInherit(t *testing.T) {
 	}
 	if os.Getenv(envCount) != "" || strings.Contains(strings.Join(os.Environ(), " "), envReady) {
 		t.Error("the environment was not cleared")
+	}
+}
+
+// What is too large to hand over keeps the successor from being started: it would
+// serve without.
+func TestKeepTooMuch(t *testing.T) {
+	var s Set
+	s.Keep("much", func() ([]byte, error) { return make([]byte, maxKept), nil })
+	t.Setenv("HANDOVER_ROLE", "serve")
+	if err := s.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "more than") {
+		t.Errorf("got %v", err)
 	}
 }
