@@ -17,13 +17,15 @@ const (
 )
 
 // EdgeAnswer is what the edge answered a visitor when asked. Code 0 means that
-// it was not asked or did not answer.
+// it was not asked or did not answer. With Pending it had not answered when we
+// left, and Code and Fault are what its wait comes to unless the origin answers yet.
 type EdgeAnswer struct {
-	Code  int       `json:"code"`            // HTTP status
-	Error int       `json:"error,omitempty"` // number on the page where it differs: 1000, 1016, 1020 …
-	Fault FaultType `json:"fault,omitempty"`
-	Ray   string    `json:"ray,omitempty"`
-	At    time.Time `json:"at,omitzero"`
+	Code    int       `json:"code"`            // HTTP status
+	Error   int       `json:"error,omitempty"` // number on the page where it differs: 1000, 1016, 1020 …
+	Fault   FaultType `json:"fault,omitempty"`
+	Pending bool      `json:"pending,omitempty"`
+	Ray     string    `json:"ray,omitempty"`
+	At      time.Time `json:"at,omitzero"`
 }
 
 // Diagnosis is the answer to "why": findings, root causes, and the evidence

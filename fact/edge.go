@@ -49,6 +49,9 @@ func (EdgeAnswer) Question() originward.Question { return QEdgeAnswer }
 type EdgeRecord struct {
 	Egress []netip.Addr   `json:"egress"` // every source address the edge uses
 	Items  []EdgeExchange `json:"items"`  // newest first
+	// Waiting are exchanges that had not ended when the record was read, the longest
+	// under way first: Code is 0, and the last of Phases is what is waited for.
+	Waiting []EdgeExchange `json:"waiting,omitempty"`
 }
 
 // Question names the question.
@@ -66,7 +69,7 @@ type EdgeExchange struct {
 	SSL    originward.SSLMode   `json:"ssl,omitempty"`
 	Code   int                  `json:"code"` // status answered to the visitor
 	Error  int                  `json:"error,omitempty"`
-	Phase  originward.Phase     `json:"phase,omitempty"` // of the fault; empty = none
+	Phase  originward.Phase     `json:"phase,omitempty"` // of the fault, or of what is or was waited for; empty = none
 	Fault  originward.FaultType `json:"fault,omitempty"`
 	Detail string               `json:"detail,omitempty"`
 	Errno  string               `json:"errno,omitempty"`
@@ -76,4 +79,7 @@ type EdgeExchange struct {
 	// Retried tells that the edge tried another address after this fault, under the
 	// same ray. Code and Error are then what it would have answered.
 	Retried bool `json:"retried,omitempty"`
+	// Left tells that the visitor left while the edge waited: Code is 499, which nobody
+	// was sent, Phase what was waited for, and there is no fault.
+	Left bool `json:"left,omitempty"`
 }

@@ -63,7 +63,7 @@ func (v *View) diallings(l *Leg) []dialling {
 	}
 	var xs []opened
 	for _, r := range v.records {
-		for _, x := range r.Fact.Items[:min(len(r.Fact.Items), maxItems)] {
+		for _, x := range recorded(r.Fact) {
 			recent := v.At.IsZero() || !x.At.Before(v.At.Add(-beforeElse))
 			if recent && !x.Reused && x.Egress.IsValid() && unmap(x.Origin) == l.Target() && x.Rule == "" && (x.Fault != originward.ProxyInternalError || abandoned(x)) {
 				xs = append(xs, opened{x, r.ID})
@@ -78,7 +78,7 @@ func (v *View) diallings(l *Leg) []dialling {
 			i = len(out)
 			out = append(out, dialling{addr: x.Egress.Unmap(), by: x.by})
 		}
-		switch failed := x.Fault != "" && x.Phase != originward.PhaseBody; {
+		switch failed := (x.Fault != "" || abandoned(x.EdgeExchange)) && x.Phase != originward.PhaseBody; {
 		case failed:
 			out[i].bad++
 		case out[i].bad > 0:

@@ -160,7 +160,7 @@ func (v *View) readEgress() {
 	}
 	for _, r := range v.records {
 		add(r.Fact.Egress)
-		for _, x := range r.Fact.Items[:min(len(r.Fact.Items), maxItems)] {
+		for _, x := range recorded(r.Fact) {
 			add([]netip.Addr{x.Egress})
 		}
 	}

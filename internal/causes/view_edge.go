@@ -82,7 +82,7 @@ func (v *View) readHits() {
 	}
 	take := v.recordsTaken()
 	for _, r := range v.records {
-		for _, x := range newestFirst(r.Fact.Items) {
+		for _, x := range newestFirst(recorded(r.Fact)) {
 			v.addRecord(r.ID, x, byRay, take)
 		}
 	}

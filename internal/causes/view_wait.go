@@ -1,6 +1,7 @@
 package causes
 
 import (
+	"slices"
 	"time"
 
 	"github.com/originward/originward"
@@ -12,11 +13,18 @@ import (
 // takes; what it was waiting for when we left, and from which address, tells
 // nearly as much as its answer would.
 func abandoned(x fact.EdgeExchange) bool {
-	if x.Fault != originward.ProxyInternalError && x.Code != 499 || len(x.Phases) == 0 {
+	if x.Fault != originward.ProxyInternalError && x.Code != 499 && x.Code != 0 || len(x.Phases) == 0 {
 		return false
 	}
 	last := x.Phases[len(x.Phases)-1]
 	return !last.Done && last.MS >= realWait
+}
+
+// recorded are the exchanges of an edge's record, with those that have not ended:
+// a wait that goes on tells the same as one whose visitor left.
+func recorded(r fact.EdgeRecord) []fact.EdgeExchange {
+	out := slices.Clone(r.Waiting[:min(len(r.Waiting), maxItems)])
+	return append(out, r.Items[:min(len(r.Items), maxItems)]...)
 }
 
 // longWait is a wait in milliseconds after which even an impatient visitor has
@@ -42,7 +50,7 @@ func (v *View) addAbandoned(id string, x fact.EdgeExchange) {
 	if !v.At.IsZero() && x.At.Before(since.Add(-time.Second)) || len(v.Hits) >= maxHits {
 		return
 	}
-	h := Hit{At: x.At, Scheme: x.Scheme, Ray: x.Ray, Phase: x.Phase, Pending: true, Own: true}
+	h := Hit{At: x.At, Scheme: x.Scheme, Ray: x.Ray, Phase: x.Phase, MS: x.Phases[len(x.Phases)-1].MS, Pending: true, Own: true}
 	h.join(id, x)
 	h.Code, h.Fault, h.Made = 0, "", fact.Unknown // its answer is what nobody waited for
 	v.Hits = append(v.Hits, h)
@@ -50,6 +58,16 @@ func (v *View) addAbandoned(id string, x fact.EdgeExchange) {
 
 // lost reports whether an exchange with the origin failed, or waited in vain.
 func (h *Hit) lost() bool { return h.Pending || h.Code >= 520 && h.Code <= 526 }
+
+// Coming is the code and fault to which a wait of the edge comes unless the origin
+// answers yet; 0 when that is not known. Only a SYN that stays unanswered for as
+// long as a look waits leaves no choice.
+func (h Hit) Coming() (int, originward.FaultType) {
+	if !h.Pending || h.Phase != originward.PhaseConnect || h.MS < longWait {
+		return 0, ""
+	}
+	return 522, originward.ConnectionTimeout
+}
 
 // comesTo are the codes to which a wait of the edge can lead: by what it was
 // waiting for when we left, where its record tells.

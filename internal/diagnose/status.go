@@ -76,6 +76,9 @@ func edgeAnswer(v *causes.View) *originward.EdgeAnswer {
 		return nil
 	}
 	a := &originward.EdgeAnswer{Code: best.Status, Fault: best.Fault, Ray: best.Ray, At: best.At}
+	if code, fault := best.Coming(); best.Pending && code != 0 {
+		a.Code, a.Fault, a.Pending = code, fault, true
+	}
 	if best.Code != best.Status && best.Code >= 1000 {
 		a.Error = best.Code
 	}
@@ -88,6 +91,9 @@ func telling(h causes.Hit) int {
 	case h.Good():
 	case h.Pending:
 		n = 1
+		if code, _ := h.Coming(); code != 0 {
+			n = 2 // the edge's record says what it waits for
+		}
 	case h.Code == 524:
 		n = 5 // silence too, and of a connection that was open already
 	case h.Code == 522:

@@ -131,6 +131,11 @@ func (v *visit) appendLogFault(b []byte) []byte {
 			b = logField(b, "kind", x.Kind)
 		}
 	}
+	if v.left != "" {
+		b = logField(b, "phase", string(v.left))
+		b = logField(b, "detail", leftText(v.left, v.trace))
+		b = logFlag(b, "left", true)
+	}
 	b = logField(b, "rule", v.ruleID)
 	for i, id := range v.logged {
 		if i == 0 {

@@ -74,11 +74,13 @@ const statusLeft = 499
 
 // fail answers a fault with its documented code.
 func (v *visit) fail(f *originward.Fault) {
-	v.fault = f
 	if errors.Is(f.Err, context.Canceled) && v.ctx.Err() != nil {
-		v.cut, v.status = true, statusLeft
+		// Nothing has failed: what would have come is not known.
+		v.fault, v.faultAs = nil, nil
+		v.cut, v.status, v.left = true, statusLeft, f.Phase
 		return
 	}
+	v.fault = f
 	if v.covered(f) {
 		return
 	}

@@ -36,6 +36,7 @@ type Edge struct {
 	state   atomic.Pointer[state]
 	limiter *rules.Limiter
 	records *records
+	flights *flights
 	guard   *guard
 	access  accessLog
 	cache   *cache.Store
@@ -63,7 +64,7 @@ type Edge struct {
 // New makes an edge; it does not listen yet.
 func New(cfg *config.Config, o Options) (*Edge, error) {
 	e := &Edge{
-		log: o.Logger, now: o.Now, limiter: rules.NewLimiter(), records: newRecords(),
+		log: o.Logger, now: o.Now, limiter: rules.NewLimiter(), records: newRecords(), flights: &flights{},
 		// The id only has to differ between edges that pass requests to each other.
 		loopID:    fmt.Appendf(nil, "%s; edge=%08x", cdnToken, rand.Uint32()),
 		stop:      make(chan struct{}),
@@ -259,7 +260,10 @@ func (e *Edge) finish(v *visit) {
 
 // Records gives recent exchanges, newest first, and the egress addresses in use.
 func (e *Edge) Records(f Filter) fact.EdgeRecord {
+	// Looked at before the record: what ends meanwhile is in both rather than in neither.
+	waiting := e.flights.find(f, time.Now())
 	r := fact.EdgeRecord{Egress: slices.Clone(e.Config().Egress), Items: e.records.find(f)}
+	r.Waiting = unended(waiting, r.Items)
 	if len(r.Egress) == 0 {
 		r.Egress = e.records.egressSeen()
 	}

@@ -54,7 +54,7 @@ type logLine struct {
 	Status, Error                                                                                    int
 	BytesIn                                                                                          int64 `json:"bytes_in"`
 	BytesOut                                                                                         int64 `json:"bytes_out"`
-	Reused, Retried, Cut                                                                             bool
+	Reused, Retried, Cut, Left                                                                       bool
 	MS                                                                                               float64
 	Phases                                                                                           map[string]float64
 	RulesLogged                                                                                      []string `json:"rules_logged"`

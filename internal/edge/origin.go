@@ -100,6 +100,8 @@ func (v *visit) addresses(ctx context.Context) (addrs []netip.Addr, altHost stri
 		}
 		return nil
 	}
+	v.edge.flights.enter(v)
+	defer v.edge.flights.leave(v)
 	addrs, f = exchange.Resolve(ctx, v.st.resolver, exchange.Profile{Resolve: v.st.cfg.Timers.Resolve}, name, check, &v.trace)
 	return addrs, target, f
 }
@@ -134,7 +136,9 @@ func (v *visit) attempt(ctx context.Context, addr netip.Addr, altHost string, tu
 		t.SNI, t.Host, t.AltHost = v.plan.SNI, v.siteName(), altHost
 	}
 	v.origin, v.egress = t.Addr, t.Source
+	v.edge.flights.enter(v)
 	c, h, f := v.zone.client.Endpoint(t).Do(ctx, &v.req, &v.trace)
+	v.edge.flights.leave(v)
 	if c != nil {
 		v.reused = c.Served() > 0
 		if !t.Source.IsValid() {
@@ -182,11 +186,15 @@ func (v *visit) broken(c *exchange.Conn, err error) {
 	_ = c.Close() // what failed is known
 	var f *originward.Fault
 	if errors.As(err, &f) {
-		if f.Phase != originward.PhaseBody {
+		switch {
+		case f.Phase != originward.PhaseBody:
 			v.fail(f)
 			return
+		case v.ctx.Err() != nil:
+			v.left = f.Phase // the exchange ended because the visitor did
+		default:
+			v.fault = f
 		}
-		v.fault = f
 	}
 	// The head has gone out, so the response can only be cut off.
 	v.cut = true

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"testing"
 	"time"
+
+	"github.com/originward/originward"
 )
 
 // An HTTP/1 visitor that leaves while its request waits frees the origin, and the
@@ -34,6 +36,10 @@ func TestVisitorLeaves(t *testing.T) {
 				t.Fatal(err)
 			}
 			<-asked
+			waitFor(t, "the wait on record", func() bool { // the origin may know of the request before its sender does
+				ws := w.edge.Records(Filter{Host: "shop.example"}).Waiting
+				return len(ws) == 1 && ws[0].Phase == originward.PhaseFirstByte && ws[0].Code == 0 && ws[0].Fault == ""
+			})
 			c.Close()
 			select {
 			case <-gone:
@@ -41,8 +47,16 @@ func TestVisitorLeaves(t *testing.T) {
 				t.Fatal("the origin still works for a visitor who has left")
 			}
 			l := w.last(1)
-			if l.Status != 499 || l.Phase != "first_byte" || !l.Cut {
+			if l.Status != 499 || l.Phase != "first_byte" || !l.Cut || !l.Left || l.Fault != "" {
 				t.Errorf("logged as %+v", l)
+			}
+			rec := w.edge.Records(Filter{Host: "shop.example"})
+			if len(rec.Waiting) != 0 || len(rec.Items) != 1 {
+				t.Fatalf("recorded as %+v", rec)
+			}
+			x := rec.Items[0]
+			if !x.Left || x.Code != 499 || x.Fault != "" || x.Errno != "" || x.Phase != originward.PhaseFirstByte {
+				t.Errorf("recorded as %+v", x)
 			}
 		})
 	}

@@ -58,6 +58,7 @@ type record struct {
 	rule   string
 	reused bool
 	again  bool // another address was tried after it
+	left   bool // the visitor left
 	trace  exchange.Trace
 }
 
@@ -127,6 +128,9 @@ func newRecord(v *visit) record {
 	}
 	if v.zone != nil {
 		x.ssl = v.sslMode()
+	}
+	if v.left != "" {
+		x.left, x.phase, x.detail = true, v.left, leftText(v.left, v.trace)
 	}
 	if f := v.fault; f != nil {
 		x.phase, x.fault = f.Phase, f.Type
@@ -228,6 +232,6 @@ func (x *record) fact() fact.EdgeExchange {
 	return fact.EdgeExchange{
 		At: x.at.UTC(), Ray: x.ray.String(), Host: x.host, Origin: x.pair.origin, Name: x.name, Egress: x.pair.egress,
 		Scheme: x.scheme, SSL: x.ssl, Code: x.code, Error: x.number, Phase: x.phase, Fault: x.fault, Detail: x.detail,
-		Errno: x.errno, Phases: x.trace.Phases(), Reused: x.reused, Rule: x.rule, Retried: x.again,
+		Errno: x.errno, Phases: x.trace.Phases(), Reused: x.reused, Rule: x.rule, Retried: x.again, Left: x.left,
 	}
 }

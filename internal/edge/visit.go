@@ -83,6 +83,7 @@ type visit struct {
 	// another request; nil = none is needed.
 	interrupt func()
 	bound     bound
+	flight    flight
 }
 
 // request is what the visitor asked for, and where it leads.
@@ -117,9 +118,10 @@ type outcome struct {
 	reused  bool
 	retried bool
 	ruleID  string
-	logged  []string // ids of rules that logged or skipped
-	sent    int64    // body bytes towards the visitor
-	cut     bool     // the response could not be sent whole
+	logged  []string         // ids of rules that logged or skipped
+	sent    int64            // body bytes towards the visitor
+	cut     bool             // the response could not be sent whole
+	left    originward.Phase // what was waited for when the visitor left; empty = it stayed
 }
 
 // bound are a visit's methods as functions, made once.
@@ -131,7 +133,7 @@ type bound struct {
 }
 
 func newVisit() *visit {
-	v := &visit{}
+	v := &visit{flight: flight{shard: nextShard()}}
 	v.bound = bound{
 		interim: func(h *http1.ResponseHead) error { return v.out.interim(h) },
 		sendTo:  v.upload.sendTo,

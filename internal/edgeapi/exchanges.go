@@ -49,7 +49,7 @@ func (a *API) ray(r *http.Request) (*reply, error) {
 		return nil, &failure{http.StatusBadRequest, codeBadRequest, err.Error()}
 	}
 	rec := a.edge.Records(edge.Filter{Ray: id})
-	if len(rec.Items) == 0 {
+	if len(rec.Items)+len(rec.Waiting) == 0 {
 		return nil, &failure{http.StatusNotFound, codeNoRay, "this ray is not remembered: the edge keeps the last exchanges of each origin and egress address"}
 	}
 	return &reply{result: rec}, nil

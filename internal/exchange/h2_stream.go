@@ -20,6 +20,7 @@ var buffers2 = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b 
 
 // stream2 is one exchange on an HTTP/2 session.
 type stream2 struct {
+	live    liveTrace
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
 	timer   *time.Timer // the profile's timers, one after the other
@@ -118,7 +119,9 @@ func (c *Conn) roundTrip2(ctx context.Context, req *Request, tr *Trace) (*http1.
 	s.ctx, s.cancel = context.WithCancelCause(ctx)
 	s.timer = time.AfterFunc(time.Hour, s.look) // set when the request is sent
 	c.h2.Store(s)
+	s.live.tr = tr
 	res, err := c.exchange2(s.ctx, s, req)
+	s.live.end()
 	if err != nil {
 		f := c.fault2(s, err)
 		s.trace(tr)
@@ -149,6 +152,28 @@ func (c *Conn) roundTrip2(ctx context.Context, req *Request, tr *Trace) (*http1.
 		c.body.end()
 	}
 	return head, nil
+}
+
+// liveTrace is the trace of a round trip as package http2's goroutines may use it:
+// they can outlast the round trip, after which the trace is another one's.
+type liveTrace struct {
+	mu sync.Mutex
+	tr *Trace // guarded by mu once the round trip runs; nil = none
+}
+
+// sent publishes that the request has been written.
+func (l *liveTrace) sent() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.tr != nil {
+		l.tr.note(StepFirstByte, time.Since(l.tr.start))
+	}
+}
+
+func (l *liveTrace) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.tr = nil
 }
 
 // trace copies the moment at which package http2 had written the request; false
@@ -214,6 +239,7 @@ func (c *Conn) exchange2(ctx context.Context, s *stream2, req *Request) (*http.R
 		WroteRequest: func(info httptrace.WroteRequestInfo) {
 			if info.Err == nil {
 				s.wrote.Store(int64(time.Since(s.start)))
+				s.live.sent()
 				s.move(StepFirstByte)
 			}
 		},

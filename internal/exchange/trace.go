@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/originward/originward"
@@ -44,6 +45,31 @@ type Trace struct {
 	begin, end [stepCount]time.Duration // since start
 	begun      uint8                    // bit per step
 	done       uint8                    // bit per step
+	// now is the step under way as others may read it: its number above the low bits,
+	// which hold when it began, in microseconds since start.
+	now uint64
+}
+
+// nowBits are those of the beginning in Trace.now: more than a year of microseconds.
+const nowBits = 56
+
+// note publishes the step that has begun.
+func (t *Trace) note(s Step, at time.Duration) {
+	//nolint:gosec // a duration since the start is not negative
+	atomic.StoreUint64(&t.now, uint64(s+1)<<nowBits|uint64(max(at.Microseconds(), 0)))
+}
+
+// Under is the step that is under way and for how long it has been; ok is false
+// before the first one. It alone may be called while another goroutine uses the
+// trace, but not while that one resets it.
+func (t *Trace) Under(now time.Time) (s Step, since time.Duration, ok bool) {
+	x := atomic.LoadUint64(&t.now)
+	if x == 0 {
+		return 0, 0, false
+	}
+	//nolint:gosec // what note put together
+	began := time.Duration(x&(1<<nowBits-1)) * time.Microsecond
+	return Step(x>>nowBits) - 1, max(now.Sub(t.start)-began, 0), true
 }
 
 // Reset forgets everything and starts the clock.
@@ -72,6 +98,7 @@ func (t *Trace) Begin(s Step) {
 	t.begin[s], t.end[s] = d, d
 	t.begun |= 1 << s
 	t.done &^= 1 << s
+	t.note(s, d)
 }
 
 // End marks the proper end of a step.
@@ -103,6 +130,7 @@ func (t *Trace) nextAt(from, to Step, at time.Time) {
 	t.begin[to], t.end[to] = d, d
 	t.begun |= 1 << to
 	t.done &^= 1 << to
+	t.note(to, d)
 }
 
 // Fail marks the moment at which a step failed. It becomes the last one: what was

@@ -137,17 +137,20 @@ func parseRecord(body []byte) (*fact.EdgeRecord, error) {
 	}
 	rec := e.Result
 	rec.Items = rec.Items[:min(len(rec.Items), maxItems)]
-	for i := range rec.Items {
-		x := &rec.Items[i]
-		for _, s := range []*string{&x.Ray, &x.Host, &x.Name, &x.Scheme, &x.Detail, &x.Errno, &x.Rule} {
-			*s = escape.Line(*s, 200)
+	rec.Waiting = rec.Waiting[:min(len(rec.Waiting), maxItems)]
+	for _, list := range [][]fact.EdgeExchange{rec.Items, rec.Waiting} {
+		for i := range list {
+			x := &list[i]
+			for _, s := range []*string{&x.Ray, &x.Host, &x.Name, &x.Scheme, &x.Detail, &x.Errno, &x.Rule} {
+				*s = escape.Line(*s, 200)
+			}
 		}
 	}
 	return rec, nil
 }
 
 // Readings of the record after a visit that we gave up, and the pause between
-// them: the edge notes such an exchange when it sees that we left.
+// them: such an exchange is on record as waiting until the edge sees that we left.
 const (
 	readings     = 3
 	betweenReads = 40 * time.Millisecond
@@ -185,9 +188,11 @@ func unknown(rec, before *fact.EdgeRecord) int {
 		}
 	}
 	n := 0
-	for _, x := range rec.Items {
-		if !known[x.Ray] {
-			n++
+	for _, list := range [][]fact.EdgeExchange{rec.Items, rec.Waiting} {
+		for _, x := range list {
+			if !known[x.Ray] {
+				n++
+			}
 		}
 	}
 	return n
@@ -314,7 +319,13 @@ func textRecord(host string, rec *fact.EdgeRecord) string {
 		if x.Fault != "" {
 			k += " " + string(x.Fault)
 		}
+		if x.Left {
+			k += " (" + x.Detail + ")"
+		}
 		counts[k]++
+	}
+	for _, x := range rec.Waiting {
+		counts[fmt.Sprintf("under way (%s: %s)", x.Phase, x.Detail)]++
 	}
 	var words []string
 	for k, n := range counts {
