@@ -41,7 +41,7 @@ unit: build
 
 # The official SDK of Cloudflare's API against a running edge; a module of its own.
 test-contract: build
-	cd test/contract && go vet ./... && ORIGINWARD=$(CURDIR)/$(BIN) go test ./...
+	cd test/contract && go vet ./... && ORIGINWARD=$(CURDIR)/$(BIN) go test -count=1 ./...
 
 # Real clients against a running edge: lego with pebble, external-dns. Builds them
 # first, which takes minutes once.

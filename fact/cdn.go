@@ -59,6 +59,7 @@ type CDNRecord struct {
 type CDNSettings struct {
 	SSL          originward.SSLMode `json:"ssl"`
 	SSLAuto      Tri                `json:"ssl_auto,omitempty"`
+	SSLBy        string             `json:"ssl_by,omitempty"` // configuration rule that sets the mode for this request; empty = the zone's own
 	AlwaysHTTPS  Tri                `json:"always_https,omitempty"`
 	MinTLS       string             `json:"min_tls,omitempty"`
 	HTTP2Origin  Tri                `json:"http2_origin,omitempty"`
@@ -74,6 +75,7 @@ type CDNSettings struct {
 	OriginName   string             `json:"origin_name,omitempty"` // resolve override
 	EdgeCert     Tri                `json:"edge_cert,omitempty"`   // a certificate for visitors covers the name
 	AlwaysOnline Tri                `json:"always_online,omitempty"`
+	Pages        []string           `json:"pages,omitempty"`  // error pages that the site replaced: 500_errors, 1000_errors …
 	Source       string             `json:"source,omitempty"` // api, or flag when the user told
 	Unread       []string           `json:"unread,omitempty"` // settings the token may not read
 	Ranges       []netip.Prefix     `json:"ranges,omitempty"` // ranges the CDN publishes today
@@ -95,7 +97,7 @@ func (CDNRules) Question() originward.Question { return QCDNRules }
 // RuleMatch is one rule and whether it matches the failing request.
 type RuleMatch struct {
 	ID         string   `json:"id"`
-	Kind       string   `json:"kind"` // custom, rate_limit, ip_access, managed, origin, redirect, cache, user_agent
+	Kind       string   `json:"kind"` // custom, rate_limit, ip_access, managed, origin, redirect, cache, user_agent, custom_error
 	Expression string   `json:"expression"`
 	Action     string   `json:"action"`
 	Status     int      `json:"status,omitempty"`

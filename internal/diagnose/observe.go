@@ -2,8 +2,10 @@ package diagnose
 
 import (
 	"context"
+	"net/http"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/originward/originward"
@@ -58,6 +60,7 @@ func Observe(ctx context.Context, a Ask) *originward.Bundle {
 	}
 	a.say("looking from outside, through the edge and at the host")
 	wg.Wait()
+	a.observeRays(ctx, g)
 	if a.Watch > 0 {
 		a.watch(ctx, g, known)
 	}
@@ -104,16 +107,46 @@ func (a *Ask) observeCDN(ctx context.Context, g *gathered) known {
 	if a.CDNAPI == "" {
 		return k
 	}
-	seen, missing, err := cdn.Observe(ctx, cdn.Ask{
-		Base: a.CDNAPI, Token: a.CDNToken, Host: a.Site.Host, Path: a.Site.Path,
-		HTTPS: a.Site.Scheme != "http", Port: a.Site.Port, Now: a.Now,
-	})
+	seen, missing, err := cdn.Observe(ctx, a.cdnAsk())
 	if err != nil { // the URL was checked with the command line
 		missing = append(missing, originward.NotObserved{Vantage: originward.CDN, Why: err.Error()})
 	}
 	g.add(seen, missing)
 	k.origins = joinOrigins(k.origins, originsOf(seen))
 	return k
+}
+
+func (a *Ask) cdnAsk() cdn.Ask {
+	return cdn.Ask{
+		Base: a.CDNAPI, Token: a.CDNToken, Host: a.Site.Host, Path: a.Site.Path,
+		HTTPS: a.Site.Scheme != "http", Port: a.Site.Port, Now: a.Now,
+	}
+}
+
+// maxRays bounds for how many refused visits the CDN is asked by their rays: a few
+// visits are made, and all are refused by the same rule mostly.
+const maxRays = 10
+
+// observeRays asks the CDN which rule refused our visits, and the request of which
+// the user gave the ray.
+func (a *Ask) observeRays(ctx context.Context, g *gathered) {
+	if a.CDNAPI == "" {
+		return
+	}
+	var rays []string
+	add := func(ray string) {
+		ray, _, _ = strings.Cut(ray, "-") // without the place
+		if ray != "" && len(rays) < maxRays && !slices.Contains(rays, ray) {
+			rays = append(rays, ray)
+		}
+	}
+	add(a.Ray)
+	for _, v := range fact.All[fact.EdgeAnswer](&g.b) {
+		if s := v.Fact.Status; s >= http.StatusBadRequest && s < http.StatusInternalServerError && v.Fact.EdgeMade != fact.No {
+			add(v.Fact.Ray)
+		}
+	}
+	g.add(cdn.Rays(ctx, a.cdnAsk(), rays), nil)
 }
 
 // joinOrigins adds the origins that the CDN contacts to those that the user named:

@@ -16,31 +16,46 @@ import (
 	"github.com/originward/originward/internal/escape"
 )
 
-// Events are looked at as far back as something that was changed may show late:
-// half an hour.
+// Decisions are looked at as far back as they may bear on what fails now; changes
+// as far back as a change may show late.
 const (
-	eventsBack = 30 * time.Minute
-	maxEvents  = 100
-	maxAnswer  = 1 << 20
+	eventsBack  = 30 * time.Minute
+	changesBack = 3 * 24 * time.Hour
+	maxEvents   = 100
+	maxAnswer   = 1 << 20
 )
 
-// events reads what the CDN's security rules decided about the host of late, and
-// what was changed in the zone.
+// events reads what the CDN's security rules decided about the host of late. When
+// that cannot be read nothing is said: an empty list would say that there were none.
 func (o *observer) events(ctx context.Context, zone string) {
-	f := fact.CDNEvents{Events: []fact.CDNEvent{}}
-	since := o.Now().Add(-eventsBack).UTC()
-	security, ok := o.security(ctx, zone, since)
+	list, ok := o.security(ctx, zone, map[string]any{"datetime_geq": o.Now().Add(-eventsBack).UTC().Format(time.RFC3339)})
 	if !ok {
-		return // an empty list would say that there were none
+		return
 	}
-	f.Events = append(f.Events, security...)
-	changes, audited := o.changes(ctx, since)
-	f.Events = append(f.Events, changes...)
-	text := fmt.Sprintf("of the last 30 minutes the CDN tells of %d decisions of its security rules about %s", len(security), o.Host)
-	if audited {
-		text += fmt.Sprintf(" and of %d changes in the zone", len(changes))
+	text := fmt.Sprintf("of the last 30 minutes the CDN tells of %d decisions of its security rules about %s", len(list), o.Host)
+	o.add(fact.CDNEvents{Events: list}, originward.Subject{Host: o.Host}, text, o.reproduce("graphql"))
+}
+
+// Rays asks what the CDN's security rules decided about single requests. It says
+// nothing when the CDN tells of none: events are sampled there, and come late.
+func Rays(ctx context.Context, a Ask, rays []string) []originward.Evidence {
+	o, err := newObserver(a)
+	if err != nil || len(rays) == 0 {
+		return nil
 	}
-	o.add(f, originward.Subject{Host: o.Host}, text, o.reproduce("graphql"))
+	zone, ok := o.zone(ctx)
+	if !ok {
+		return nil
+	}
+	o.seen = nil // the zone is in the first look
+	list, ok := o.security(ctx, zone, map[string]any{"rayName_in": rays})
+	if !ok || len(list) == 0 {
+		return nil
+	}
+	text := fmt.Sprintf("the CDN tells of %d decisions of its security rules about these visits; the newest: %s by rule %s (%s) of ray %s",
+		len(list), list[0].Action, list[0].RuleID, list[0].Source, list[0].Ray)
+	o.add(fact.CDNEvents{Events: list}, originward.Subject{Host: o.Host}, escape.Line(text, 500), o.reproduce("graphql"))
+	return o.seen
 }
 
 // eventsQuery is the documented one (graphql-api, querying firewall events).
@@ -49,42 +64,21 @@ const eventsQuery = `query Events($zone: string, $filter: filter) {
     action clientIP clientRequestPath datetime rayName ruleId source } } }
 }`
 
-// security asks for security events. ok is false when they cannot be read; why is
-// among what is missing then.
-func (o *observer) security(ctx context.Context, zone string, since time.Time) (out []fact.CDNEvent, ok bool) {
-	body, err := json.Marshal(map[string]any{"query": eventsQuery, "variables": map[string]any{
-		"zone": zone, "filter": map[string]any{"clientRequestHTTPHost": o.Host, "datetime_geq": since.Format(time.RFC3339)},
-	}})
-	if err != nil {
+// security asks for security events of the host that a filter takes. ok is false when
+// they cannot be read; why is among what is missing then.
+func (o *observer) security(ctx context.Context, zone string, filter map[string]any) (out []fact.CDNEvent, ok bool) {
+	filter["clientRequestHTTPHost"] = o.Host
+	var zones []struct {
+		Events []struct {
+			Action, Datetime, RayName, RuleID, Source, ClientIP string
+			Path                                                string `json:"clientRequestPath"`
+		} `json:"firewallEventsAdaptive"`
+	}
+	if !o.graphQL(ctx, fact.QCDNEvents, "security events", eventsQuery, map[string]any{"zone": zone, "filter": filter}, &zones) {
 		return nil, false
 	}
-	var answer struct {
-		Data struct {
-			Viewer struct {
-				Zones []struct {
-					Events []struct {
-						Action, Datetime, RayName, RuleID, Source, ClientIP string
-						Path                                                string `json:"clientRequestPath"`
-					} `json:"firewallEventsAdaptive"`
-				}
-			}
-		}
-		Errors []struct{ Message string }
-	}
-	status, err := o.raw(ctx, http.MethodPost, "graphql", body, &answer)
-	switch {
-	case err != nil || status != http.StatusOK:
-		o.failed(fact.QCDNEvents, "security events", status, err, "Analytics: Read")
-		return nil, false
-	case len(answer.Errors) > 0 || len(answer.Data.Viewer.Zones) == 0:
-		why := "the token may not read security events"
-		if len(answer.Errors) > 0 {
-			why = "the CDN gives no security events: " + escape.Line(answer.Errors[0].Message, 200)
-		}
-		o.miss(fact.QCDNEvents, why, "give the token the permission Analytics: Read")
-		return nil, false
-	}
-	for _, e := range answer.Data.Viewer.Zones[0].Events {
+	out = []fact.CDNEvent{}
+	for _, e := range zones[0].Events {
 		if len(out) == maxEvents {
 			break
 		}
@@ -102,12 +96,41 @@ func (o *observer) security(ctx context.Context, zone string, since time.Time) (
 	return out, true
 }
 
-// changes reads the audit log of the zone; that a token may not is no fault: it
-// says less, and nothing wrong.
-func (o *observer) changes(ctx context.Context, since time.Time) (out []fact.CDNEvent, ok bool) {
-	if o.account == "" {
-		return nil, false
+// graphQL asks about the zone; zones is a list of what was asked for, one item. It
+// reports whether an answer came; why not is among what is missing then.
+func (o *observer) graphQL(ctx context.Context, q originward.Question, what, query string, vars map[string]any, zones any) bool {
+	body, err := json.Marshal(map[string]any{"query": query, "variables": vars})
+	if err != nil {
+		return false
 	}
+	var answer struct {
+		Data struct {
+			Viewer struct{ Zones json.RawMessage }
+		}
+		Errors []struct{ Message string }
+	}
+	status, err := o.raw(ctx, http.MethodPost, "graphql", body, &answer)
+	var some []json.RawMessage
+	switch {
+	case err != nil || status != http.StatusOK:
+		o.failed(q, what, status, err, analyticsRead)
+	case len(answer.Errors) > 0:
+		o.miss(q, "the CDN gives no "+what+": "+escape.Line(answer.Errors[0].Message, 200), "give the token the permission "+analyticsRead)
+	case json.Unmarshal(answer.Data.Viewer.Zones, &some) != nil || len(some) == 0 || json.Unmarshal(answer.Data.Viewer.Zones, zones) != nil:
+		o.miss(q, "the token may not read "+what, "give the token the permission "+analyticsRead)
+	default:
+		return true
+	}
+	return false
+}
+
+// changes reads what was changed in the zone of late, newest first: what changed just
+// before it broke is worth a look.
+func (o *observer) changes(ctx context.Context, _ string) {
+	if o.account == "" {
+		return
+	}
+	since := o.Now().Add(-changesBack).UTC()
 	q := url.Values{"zone.name": {o.zoneName}, "since": {since.Format(time.RFC3339)}, "per_page": {"50"}}
 	var answer struct {
 		Success bool
@@ -117,23 +140,30 @@ func (o *observer) changes(ctx context.Context, since time.Time) (out []fact.CDN
 			Resource struct{ Type, ID string }
 		}
 	}
-	status, err := o.raw(ctx, http.MethodGet, "accounts/"+url.PathEscape(o.account)+"/audit_logs?"+q.Encode(), nil, &answer)
+	path := "accounts/" + url.PathEscape(o.account) + "/audit_logs?" + q.Encode()
+	status, err := o.raw(ctx, http.MethodGet, path, nil, &answer)
 	if err != nil || status != http.StatusOK || !answer.Success {
-		return nil, false
+		o.failed(fact.QCDNEvents, "the audit log", status, err, accountRead)
+		return
 	}
+	list := []fact.CDNEvent{}
 	for _, e := range answer.Result {
-		if e.When.Before(since) || len(out) == maxEvents {
+		if e.When.Before(since) || len(list) == maxEvents {
 			continue
 		}
-		kind := escape.Line(e.Resource.Type, 40)
-		out = append(out, fact.CDNEvent{
-			At: e.When.UTC(), Kind: "audit", Action: escape.Line(e.Action.Type, 40), Text: kind + " " + escape.Line(e.Resource.ID, 64),
+		list = append(list, fact.CDNEvent{
+			At: e.When.UTC(), Kind: "audit", Action: escape.Line(e.Action.Type, 40), Text: escape.Line(e.Resource.Type, 40) + " " + escape.Line(e.Resource.ID, 64),
 		})
 	}
-	return out, true
+	text := fmt.Sprintf("of the last 3 days the CDN tells of %d changes in the zone", len(list))
+	if len(list) > 0 {
+		text += fmt.Sprintf(", the newest on %s: %s %s", list[0].At.Format(time.RFC3339), list[0].Action, list[0].Text)
+	}
+	o.add(fact.CDNEvents{Events: list}, originward.Subject{Host: o.Host, Name: escape.Line(o.zoneName, 253)}, escape.Line(text, 500), o.reproduce(path))
 }
 
-// raw makes a call that the SDK's sub-packages do not have; status 0 = no answer came.
+// raw makes a call that the SDK's sub-packages do not have, or only one that takes
+// minutes to build; status 0 = no answer came.
 func (o *observer) raw(ctx context.Context, method, path string, body []byte, out any) (status int, err error) {
 	base, err := BaseURL(o.Base)
 	if err != nil {

@@ -33,7 +33,7 @@ type Ask struct {
 	HTTP *http.Client     // nil = one of our own
 }
 
-// timeout bounds one call; a whole look is five rounds of them.
+// timeout bounds one call; a whole look is six rounds of them.
 const timeout = 5 * time.Second
 
 // observer holds one look at the API.
@@ -52,9 +52,32 @@ type observer struct {
 // Observe asks everything that bears on the site. Its error is about the
 // arguments; what could not be read is in the second result.
 func Observe(ctx context.Context, a Ask) ([]originward.Evidence, []originward.NotObserved, error) {
-	base, err := BaseURL(a.Base)
+	o, err := newObserver(a)
 	if err != nil {
 		return nil, nil, err
+	}
+	worth := make(chan string, 1)
+	go func() { worth <- o.worthless(ctx) }()
+	zone, ok := o.zone(ctx)
+	if why := <-worth; why != "" {
+		o.seen, o.missing, ok = nil, nil, false // what came of it is its fault
+		o.miss("", why, "give a valid token with --cdn-token-file")
+	}
+	if !ok {
+		return o.seen, o.missing, nil
+	}
+	var wg sync.WaitGroup
+	for _, ask := range []func(context.Context, string){o.records, o.settings, o.rules, o.events, o.changes, o.stats} {
+		wg.Go(func() { ask(ctx, zone) })
+	}
+	wg.Wait()
+	return o.seen, o.missing, nil
+}
+
+func newObserver(a Ask) (*observer, error) {
+	base, err := BaseURL(a.Base)
+	if err != nil {
+		return nil, err
 	}
 	if a.Now == nil {
 		a.Now = time.Now
@@ -69,16 +92,7 @@ func Observe(ctx context.Context, a Ask) ([]originward.Evidence, []originward.No
 	if a.Token != "" {
 		o.opts = append(o.opts, option.WithAPIToken(a.Token))
 	}
-	zone, ok := o.zone(ctx)
-	if !ok {
-		return o.seen, o.missing, nil
-	}
-	var wg sync.WaitGroup
-	for _, ask := range []func(context.Context, string){o.records, o.settings, o.rules, o.events} {
-		wg.Go(func() { ask(ctx, zone) })
-	}
-	wg.Wait()
-	return o.seen, o.missing, nil
+	return o, nil
 }
 
 // BaseURL completes the base of an API of Cloudflare's form.
@@ -98,13 +112,16 @@ func BaseURL(s string) (string, error) {
 	return u.String(), nil
 }
 
+// ownEdge is what an edge of our own is called.
+const ownEdge = "originward"
+
 // providerOf names whose API it is, by its host.
 func providerOf(base string) string {
 	u, _ := url.Parse(base) // base was made by BaseURL
 	if strings.HasSuffix(u.Hostname(), "cloudflare.com") {
 		return "cloudflare"
 	}
-	return "originward"
+	return ownEdge
 }
 
 func (o *observer) add(f originward.Fact, s originward.Subject, text, reproduce string) {
@@ -128,8 +145,8 @@ func (o *observer) failed(q originward.Question, what string, status int, err er
 		o.miss(q, "the CDN's API does not accept the token", "give a valid token with --cdn-token-file")
 	case http.StatusForbidden:
 		o.miss(q, "the token may not read "+what, "give the token the permission "+permission)
-	case 0:
-		o.miss(q, "the CDN's API did not answer: "+escape.Line(rootCause(err), 200), "check --cdn-api and that this machine reaches it")
+	case 0, http.StatusOK: // no answer, or one that is none
+		o.miss(q, "the CDN's API did not answer as it should: "+escape.Line(rootCause(err), 200), "check --cdn-api and that this machine reaches it")
 	default:
 		o.miss(q, fmt.Sprintf("the CDN's API answered %d for %s", status, what), "")
 	}

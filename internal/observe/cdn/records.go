@@ -27,7 +27,7 @@ func (o *observer) records(ctx context.Context, zone string) {
 			return
 		}
 		if len(found) > 0 || name == wildcards(o.Host)[len(wildcards(o.Host))-1] {
-			o.recordsFact(zone, name, found)
+			o.recordsFact(ctx, zone, name, found)
 			return
 		}
 	}
@@ -45,7 +45,7 @@ func (o *observer) recordsOf(ctx context.Context, zone, name string) ([]fact.CDN
 		return svc.List(ctx, params, append(opts, byName...)...)
 	})
 	if err != nil || status != http.StatusOK {
-		o.failed(fact.QCDNRecords, "DNS records", status, err, "DNS: Read")
+		o.failed(fact.QCDNRecords, "DNS records", status, err, dnsRead)
 		return nil, false
 	}
 	var found []fact.CDNRecord
@@ -72,8 +72,9 @@ func recordOf(r dns.RecordResponse) fact.CDNRecord {
 	return rec
 }
 
-func (o *observer) recordsFact(zone, name string, found []fact.CDNRecord) {
+func (o *observer) recordsFact(ctx context.Context, zone, name string, found []fact.CDNRecord) {
 	f := fact.CDNRecords{Name: name, Records: found}
+	f.Covered, f.CoveredBy = o.covered(ctx, zone)
 	var words []string
 	for _, r := range found {
 		colour := map[fact.Tri]string{fact.Yes: "proxied", fact.No: "DNS-only", fact.Unknown: "colour not known"}[r.Proxied]
@@ -82,6 +83,9 @@ func (o *observer) recordsFact(zone, name string, found []fact.CDNRecord) {
 	text := fmt.Sprintf("the CDN has no address record for %s", o.Host)
 	if len(words) > 0 {
 		text = fmt.Sprintf("the CDN's records for %s: %s", name, strings.Join(words, ", "))
+	}
+	if f.Covered == fact.Yes {
+		text += "; before them the name is taken by " + f.CoveredBy
 	}
 	o.add(f, originward.Subject{Host: o.Host}, escape.Line(text, 1000), o.reproduce("zones/"+zone+"/dns_records?name="+name))
 }

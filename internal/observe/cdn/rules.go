@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/cloudflare/cloudflare-go/v7/option"
 	"github.com/cloudflare/cloudflare-go/v7/rulesets"
@@ -17,15 +18,19 @@ import (
 )
 
 // phases lists the rulesets that can answer or redirect a request before an
-// origin is asked, in the order in which the edge runs them.
+// origin is asked, in the order in which the edge runs them, and those that decide
+// what comes of the origin's answer.
 var phases = []struct {
-	phase rulesets.Phase
-	kind  string
+	phase      rulesets.Phase
+	kind       string
+	permission string // to read it
 }{
-	{rulesets.PhaseHTTPRequestDynamicRedirect, "redirect"},
-	{rulesets.PhaseHTTPRequestFirewallCustom, "custom"},
-	{rulesets.PhaseHTTPRatelimit, "rate_limit"},
-	{rulesets.PhaseHTTPRequestCacheSettings, "cache"},
+	{rulesets.PhaseHTTPRequestDynamicRedirect, "redirect", "Dynamic URL Redirects: Read"},
+	{rulesets.PhaseHTTPRequestFirewallCustom, "custom", wafRead},
+	{rulesets.PhaseHTTPRatelimit, "rate_limit", wafRead},
+	{rulesets.PhaseHTTPRequestFirewallManaged, "managed", wafRead},
+	{rulesets.PhaseHTTPRequestCacheSettings, "cache", "Cache Rules: Read"},
+	{rulesets.PhaseHTTPCustomErrors, "custom_error", "Custom Error Rules: Read"},
 }
 
 // maxRules bounds how many rules of a phase are evaluated.
@@ -68,27 +73,52 @@ func (o *observer) phaseRules(ctx context.Context, zone string, phase rulesets.P
 	return body.Rules, http.StatusOK, nil
 }
 
+// ruleList is the rules of one kind, evaluated, or why they could not be read.
+type ruleList struct {
+	what, permission string
+	rules            []fact.RuleMatch
+	status           int
+	err              error
+}
+
 // rules evaluates every rule offline for the failing request.
 func (o *observer) rules(ctx context.Context, zone string) {
+	lists := make([]ruleList, 2+len(phases))
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		rules, status, err := o.accessRules(ctx, zone)
+		lists[0] = ruleList{"the IP access rules", accessRead, rules, status, err}
+	})
+	wg.Go(func() {
+		rules, status, err := o.agentRules(ctx, zone)
+		lists[1] = ruleList{"the user-agent rules", accessRead, rules, status, err}
+	})
+	for i, p := range phases {
+		wg.Go(func() {
+			rules, status, err := o.phaseRules(ctx, zone, p.phase)
+			permission := p.permission
+			if o.provider == ownEdge {
+				permission = wafRead // one permission for all phases there
+			}
+			lists[2+i] = ruleList{"the rules of phase " + string(p.phase), permission, o.evaluated(p.kind, rules), status, err}
+		})
+	}
+	wg.Wait()
 	f := fact.CDNRules{Evaluated: []fact.RuleMatch{}, Blocks: fact.No}
-	for _, p := range phases {
-		list, status, err := o.phaseRules(ctx, zone, p.phase)
-		if err != nil || status != http.StatusOK {
-			o.failed(fact.QCDNRules, "the rules of phase "+string(p.phase), status, err, "Zone WAF: Read")
+	for _, l := range lists {
+		if l.err != nil || l.status != http.StatusOK {
+			if o.provider == ownEdge && l.status == http.StatusNotImplemented {
+				continue // this edge does not have such rules
+			}
+			o.failed(fact.QCDNRules, l.what, l.status, l.err, l.permission)
 			f.Blocks = unlessYes(f.Blocks)
 			continue
 		}
-		for _, r := range list {
-			if !r.on() {
-				continue
-			}
-			m := o.match(p.kind, r)
+		for _, m := range l.rules {
 			f.Evaluated = append(f.Evaluated, m)
-			if !answers(m) {
-				continue
-			}
 			switch {
-			case m.Matches == fact.Yes && p.kind != "rate_limit":
+			case !answers(m):
+			case m.Matches == fact.Yes && m.Kind != "rate_limit":
 				f.Blocks = fact.Yes
 			case m.Matches != fact.No: // a rate limit that matches may or may not be exceeded
 				f.Blocks = unlessYes(f.Blocks)
@@ -98,6 +128,22 @@ func (o *observer) rules(ctx context.Context, zone string) {
 	o.add(f, originward.Subject{Host: o.Host}, rulesText(f), o.reproduce("zones/"+zone+"/rulesets"))
 }
 
+// evaluated evaluates the rules that are on.
+func (o *observer) evaluated(kind string, list []apiRule) (out []fact.RuleMatch) {
+	for _, r := range list {
+		if !r.on() {
+			continue
+		}
+		m := o.match(kind, r)
+		if m.Matches == fact.Yes && (kind == "managed" || kind == "custom_error") {
+			// What the rules that it runs find, or what the origin answers, decides.
+			m.Matches, m.DependsOn = fact.Unknown, []string{map[string]string{"managed": "the managed rules' own findings", "custom_error": "http.response.code"}[kind]}
+		}
+		out = append(out, m)
+	}
+	return out
+}
+
 func unlessYes(t fact.Tri) fact.Tri {
 	if t == fact.Yes {
 		return fact.Yes
@@ -105,9 +151,14 @@ func unlessYes(t fact.Tri) fact.Tri {
 	return fact.Unknown
 }
 
-// answers reports whether the rule's action answers the visitor.
+// answers reports whether the rule's action answers the visitor in place of an origin.
 func answers(m fact.RuleMatch) bool {
+	if m.Kind == "custom_error" {
+		return false // it dresses an error that is there already
+	}
 	switch m.Action {
+	case "execute": // managed rules may
+		return m.Kind == "managed"
 	case "block", "challenge", "js_challenge", "managed_challenge", "serve_error":
 		return true
 	}
@@ -214,7 +265,7 @@ func (a agent) Get(name string) []byte {
 func (o *observer) originRules(ctx context.Context, zone string, f *fact.CDNSettings) {
 	list, status, err := o.phaseRules(ctx, zone, rulesets.PhaseHTTPRequestOrigin)
 	if err != nil || status != http.StatusOK {
-		f.Unread = append(f.Unread, "origin_rules")
+		o.note(f, "origin_rules")
 		return
 	}
 	for _, r := range list {
@@ -223,7 +274,7 @@ func (o *observer) originRules(ctx context.Context, zone string, f *fact.CDNSett
 		}
 		matches, _ := o.evaluate(r.Expression)
 		if matches == fact.Unknown {
-			f.Unread = append(f.Unread, "origin_rules")
+			o.note(f, "origin_rules")
 		}
 		if matches != fact.Yes {
 			continue
@@ -239,7 +290,7 @@ func (o *observer) originRules(ctx context.Context, zone string, f *fact.CDNSett
 			} `json:"sni"`
 		}
 		if json.Unmarshal(r.Parameters, &p) != nil {
-			f.Unread = append(f.Unread, "origin_rules")
+			o.note(f, "origin_rules")
 			continue
 		}
 		if p.Origin.Port > 0 && p.Origin.Port < 65536 {
@@ -248,6 +299,30 @@ func (o *observer) originRules(ctx context.Context, zone string, f *fact.CDNSett
 		f.OriginName = override(f.OriginName, p.Origin.Host)
 		f.OriginHost = override(f.OriginHost, p.HostHeader)
 		f.OriginSNI = override(f.OriginSNI, p.SNI.Value)
+	}
+}
+
+// configRules works out which SSL mode a configuration rule gives to the failing
+// request. One that may apply leaves the mode open.
+func (o *observer) configRules(ctx context.Context, zone string, f *fact.CDNSettings) {
+	list, status, err := o.phaseRules(ctx, zone, rulesets.PhaseHTTPConfigSettings)
+	if o.unread(f, "configuration_rules", status, err) {
+		return
+	}
+	for _, r := range list {
+		var p struct{ SSL string }
+		if !r.on() || r.Action != "set_config" || json.Unmarshal(r.Parameters, &p) != nil || p.SSL == "" {
+			continue
+		}
+		mode, err := originward.ParseSSLMode(p.SSL)
+		switch matches, _ := o.evaluate(r.Expression); {
+		case matches == fact.No:
+		case matches == fact.Yes && err == nil:
+			f.SSL, f.SSLBy = mode, escape.Line(r.ID, 64)
+		case mode != f.SSL:
+			f.SSL, f.SSLBy = "", ""
+			o.note(f, "configuration_rules")
+		}
 	}
 }
 

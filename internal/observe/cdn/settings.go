@@ -83,7 +83,6 @@ func (o *observer) settings(ctx context.Context, zone string) {
 	params := zones.SettingGetParams{}
 	params.ZoneID.Value, params.ZoneID.Present = zone, true
 	var wg sync.WaitGroup
-	var mu sync.Mutex
 	read := 0
 	worst, worstErr := 0, error(nil)
 	for _, r := range settingReaders {
@@ -91,8 +90,8 @@ func (o *observer) settings(ctx context.Context, zone string) {
 			res, status, err := call(o, func(opts ...option.RequestOption) (*zones.SettingGetResponse, error) {
 				return svc.Get(ctx, r.name, params, opts...)
 			})
-			mu.Lock()
-			defer mu.Unlock()
+			o.mu.Lock()
+			defer o.mu.Unlock()
 			if err != nil || status != http.StatusOK {
 				f.Unread = append(f.Unread, r.name)
 				worst, worstErr = status, err
@@ -105,10 +104,13 @@ func (o *observer) settings(ctx context.Context, zone string) {
 			}
 		})
 	}
+	for _, part := range []func(context.Context, string, *fact.CDNSettings){o.originRules, o.pulls, o.originCA, o.pages} {
+		wg.Go(func() { part(ctx, zone, &f) })
+	}
 	wg.Wait()
-	o.originRules(ctx, zone, &f)
+	o.configRules(ctx, zone, &f)
 	if read == 0 {
-		o.failed(fact.QCDNSettings, "zone settings", worst, worstErr, "Zone Settings: Read")
+		o.failed(fact.QCDNSettings, "zone settings", worst, worstErr, settingsRead)
 		return
 	}
 	slices.Sort(f.Unread) // answers come in any order
@@ -120,10 +122,23 @@ func (o *observer) settings(ctx context.Context, zone string) {
 func settingsText(f fact.CDNSettings) string {
 	var w []string
 	if f.SSL != "" {
-		w = append(w, "SSL mode "+string(f.SSL))
+		mode := "SSL mode " + string(f.SSL)
+		switch {
+		case f.SSLBy != "":
+			mode += ", for this request by configuration rule " + f.SSLBy
+		case f.SSLAuto == fact.Yes:
+			mode += ", chosen by the CDN itself"
+		}
+		w = append(w, mode)
 	}
-	if f.OriginPull == fact.Yes {
+	if f.OriginPull == fact.Yes || f.ZonePull == fact.Yes || f.HostPull == fact.Yes {
 		w = append(w, "authenticated origin pulls on")
+	}
+	if len(f.OriginCA) > 0 {
+		w = append(w, fmt.Sprintf("%d certificates of its origin CA", len(f.OriginCA)))
+	}
+	if len(f.Pages) > 0 {
+		w = append(w, "error pages of its own: "+strings.Join(f.Pages, " "))
 	}
 	if f.OriginPort != 0 {
 		w = append(w, fmt.Sprintf("an origin rule sends this request to port %d", f.OriginPort))

@@ -25,8 +25,11 @@ func (o *observer) zone(ctx context.Context) (id string, ok bool) {
 		page, status, err := call(o, func(opts ...option.RequestOption) (*pagination.V4PagePaginationArray[zones.Zone], error) {
 			return svc.List(ctx, params, opts...)
 		})
+		if status == http.StatusBadRequest { // a token that is none: its very form is refused
+			status = http.StatusUnauthorized
+		}
 		if err != nil || status != http.StatusOK {
-			o.failed("", "zones", status, err, "Zone: Read")
+			o.failed("", "zones", status, err, zoneRead)
 			return "", false
 		}
 		for _, z := range page.Result {
@@ -37,7 +40,7 @@ func (o *observer) zone(ctx context.Context) (id string, ok bool) {
 			}
 		}
 	}
-	o.miss("", fmt.Sprintf("no zone of this account holds %s", o.Host), "give a token of the account that holds the zone, with the permission Zone: Read")
+	o.miss("", fmt.Sprintf("no zone of this account holds %s", o.Host), "give a token of the account that holds the zone, with the permission "+zoneRead)
 	return "", false
 }
 
