@@ -212,7 +212,7 @@ could be observed, 4 internal error, 64 usage.`,
 			}
 			look.keepLast(args[0], b)
 			if loop.on {
-				return loop.run(c.Context(), s, b, ask, out, began)
+				return loop.run(c.Context(), s, b, ask, look, out, began)
 			}
 			return explain(s, b, out, began)
 		},

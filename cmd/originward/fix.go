@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"time"
@@ -14,7 +13,6 @@ import (
 	"golang.org/x/term"
 
 	"github.com/originward/originward"
-	"github.com/originward/originward/internal/diagnose"
 	"github.com/originward/originward/internal/remedy"
 )
 
@@ -26,6 +24,7 @@ type fixOptions struct {
 	format  string
 	journal string
 	within  time.Duration
+	detail  bool
 }
 
 func newFixCmd(s streams) *cobra.Command {
@@ -39,6 +38,10 @@ everything back if this process dies or does not finish in time, change, look
 again from the same vantages, keep or undo. A change that would cut your own
 SSH connection is refused.
 
+With --ssh all of that happens on the origin, over ssh, with nothing installed
+there; this machine looks again. What is cured at the CDN is changed from here:
+its token stays here.
+
 The flags that say from where to look are those of diagnose; addresses that the
 evidence holds need not be given again. originward undo takes a fix back later.
 
@@ -47,7 +50,8 @@ cause stands still, 2 undecided, 3 nothing could be observed, 4 internal error,
 64 usage.`,
 		Example: `  originward diagnose shop.example --local-host --save evidence.json
   originward fix evidence.json --dry-run
-  originward fix evidence.json`,
+  originward fix evidence.json
+  originward diagnose shop.example --ssh root@203.0.113.10 && originward fix --last`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if o.last == (len(args) > 0) {
@@ -56,8 +60,8 @@ cause stands still, 2 undecided, 3 nothing could be observed, 4 internal error,
 			if o.format != "text" && o.format != "json" {
 				return usageError(fmt.Errorf("format %q: allowed are text, json", o.format))
 			}
-			if o.look.ssh != "" || o.look.hostEvidence != "" {
-				return usageError(errors.New("fix works on the machine it runs on: run it on the origin, with the bundle"))
+			if o.look.hostEvidence != "" {
+				return usageError(errors.New("the bundle holds the host's evidence already; to look at the host again and to change it, give --ssh USER@HOST, or run fix there"))
 			}
 			return fixRun(c.Context(), s, args, o)
 		},
@@ -68,17 +72,10 @@ cause stands still, 2 undecided, 3 nothing could be observed, 4 internal error,
 	f.BoolVar(&o.dryRun, "dry-run", false, "show the plan and change nothing")
 	f.BoolVar(&o.yes, "yes", false, "do not ask; needed without a terminal")
 	f.StringVar(&o.format, "format", "text", "text or json")
-	f.StringVar(&o.journal, "journal", journalDir(), "where the `DIR`ectory of the journal is (default: $ORIGINWARD_JOURNAL)")
+	f.BoolVar(&o.detail, "detail", false, "every line of what would change, not one screen")
+	o.flagJournal(f)
 	f.DurationVar(&o.within, "within", remedy.DefaultWithin, "the guard takes everything back when the fix is not proved by then")
 	return c
-}
-
-// journalDir is where journals lie: root's, or what the environment says.
-func journalDir() string {
-	if d := os.Getenv("ORIGINWARD_JOURNAL"); d != "" {
-		return d
-	}
-	return remedy.DefaultJournal
 }
 
 func fixRun(ctx context.Context, s streams, args []string, o fixOptions) error {
@@ -119,52 +116,6 @@ func (o *lookOptions) complete(b *originward.Bundle) {
 	}
 }
 
-// fixBundle plans, shows, asks, carries out and tells.
-func fixBundle(ctx context.Context, s streams, b *originward.Bundle, ask diagnose.Ask, o fixOptions) (remedy.Result, error) {
-	var none remedy.Result
-	ask.LocalHost, ask.HostEvidence = true, nil
-	p := newProgress(s)
-	p.say("working out the plan")
-	plan, err := remedy.MakePlan(ctx, b, remedy.API{Base: ask.CDNAPI, TokenFile: absolute(o.look.cdnTokenFile)})
-	if errors.Is(err, remedy.ErrNoCause) {
-		return none, fixNothing(s, b, o)
-	}
-	if err == nil {
-		p.say("simulating")
-		err = remedy.Simulate(ctx, &plan, b)
-	}
-	p.end()
-	if err != nil {
-		return none, err
-	}
-	shown, err := remedy.Show(ctx, plan)
-	if err != nil {
-		return none, err
-	}
-	if o.format == "text" {
-		fixPlanText(s.out, shown)
-	}
-	if o.dryRun || len(plan.Steps) == 0 {
-		return none, fixEnd(s, shown, none, o)
-	}
-	if err := fixAgreed(s, o); err != nil {
-		return none, err
-	}
-	exe, err := os.Executable()
-	if err != nil {
-		return none, err
-	}
-	job := remedy.Job{
-		Plan: plan, Root: o.journal, Within: o.within, Guard: []string{exe, "guard"},
-		Verify: remedy.Looker(ask, plan), Say: func(text string) { fmt.Fprintln(s.err, text+" …") },
-	}
-	res, err := job.Run(ctx)
-	if err != nil {
-		return res, fmt.Errorf("%w\nWhat was changed is in %s; `originward undo %s` takes it back", err, o.journal, res.ID)
-	}
-	return res, fixEnd(s, shown, res, o)
-}
-
 // fixAgreed asks, or wants --yes where nobody can be asked.
 func fixAgreed(s streams, o fixOptions) error {
 	if o.yes {
@@ -180,104 +131,4 @@ func fixAgreed(s streams, o fixOptions) error {
 		return nil
 	}
 	return &statusError{originward.ExitCauseFound, errors.New("nothing was changed")}
-}
-
-// fixNothing ends a fix for evidence that names no cause.
-func fixNothing(s streams, b *originward.Bundle, o fixOptions) error {
-	d := diagnose.Explain(b, diagnose.Options{})
-	code := d.ExitCode()
-	text := fmt.Sprintf("%s: %s; no cause stands proved or likely, so there is nothing to fix", d.Host, d.Status)
-	if o.format == "json" {
-		if err := writeJSON(s.out, fixReport{Schema: fixSchema, Plan: remedy.Shown{Plan: remedy.Plan{Host: d.Host, Causes: []originward.CauseID{}, Steps: []remedy.Step{}}}, Note: text}); err != nil {
-			return err
-		}
-	} else {
-		fmt.Fprintln(s.out, text)
-	}
-	if code == originward.ExitHealthy {
-		return nil
-	}
-	return &statusError{code: code}
-}
-
-// fixSchema names the format of a plan and its outcome.
-const fixSchema = "originward.fix/1"
-
-type fixReport struct {
-	Schema string         `json:"schema"`
-	Plan   remedy.Shown   `json:"plan"`
-	Result *remedy.Result `json:"result,omitempty"`
-	Note   string         `json:"note,omitempty"`
-}
-
-// fixEnd tells how it ended, and gives the exit status.
-func fixEnd(s streams, shown remedy.Shown, res remedy.Result, o fixOptions) error {
-	rep := fixReport{Schema: fixSchema, Plan: shown}
-	if res.ID != "" {
-		rep.Result = &res
-	}
-	if o.format == "json" {
-		if err := writeJSON(s.out, rep); err != nil {
-			return err
-		}
-	} else if rep.Result != nil {
-		fixResultText(s.out, res)
-	}
-	cured := res.Outcome == remedy.OutcomeKept || o.dryRun && len(shown.Steps) > 0
-	if cured && len(shown.Left) == 0 && (o.dryRun || res.Verdict.Status == string(originward.StatusHealthy)) {
-		return nil
-	}
-	return &statusError{code: originward.ExitCauseFound}
-}
-
-func fixPlanText(w io.Writer, p remedy.Shown) {
-	if len(p.Steps) > 0 {
-		var ids []string
-		for _, id := range p.Causes {
-			ids = append(ids, string(id))
-		}
-		if len(ids) == 0 {
-			ids = []string{"what is wanted"}
-		}
-		fmt.Fprintf(w, "%s: the plan for %s\n", p.Host, strings.Join(ids, ", "))
-	}
-	for i, st := range p.Steps {
-		stays := ""
-		if st.Persist {
-			stays = " (so that it stays after a reboot)"
-		}
-		fmt.Fprintf(w, "\n%d. %s%s\n", i+1, st.Title, stays)
-		for _, l := range p.Changes[i] {
-			fmt.Fprintf(w, "     %s\n", l)
-		}
-		if st.Risk != "" {
-			fmt.Fprintf(w, "   Risk: %s\n", st.Risk)
-		}
-	}
-	for i, c := range p.Checks {
-		if i == 0 {
-			fmt.Fprintln(w, "\nSimulated:")
-		}
-		fmt.Fprintf(w, "   %s\n", c)
-	}
-	for _, b := range p.Better {
-		fmt.Fprintf(w, "\nBetter: %s\n", b)
-	}
-	for _, l := range p.Left {
-		fmt.Fprintf(w, "\nNot done here: %s: %s\n", l.Cause, l.Why)
-		for _, h := range l.How {
-			fmt.Fprintf(w, "   %s\n", h)
-		}
-	}
-}
-
-func fixResultText(w io.Writer, r remedy.Result) {
-	switch r.Outcome {
-	case remedy.OutcomeKept:
-		fmt.Fprintf(w, "\nDone: %s.\n`originward undo %s` takes it back.\n", r.Verdict.Text, r.ID)
-	case remedy.OutcomeUndone:
-		fmt.Fprintf(w, "\nTaken back, everything is as it was: %s.\n", r.Why)
-	default:
-		fmt.Fprintf(w, "\n%s: %s\n", r.Outcome, r.Why)
-	}
 }

@@ -30,8 +30,14 @@ type lastRun struct {
 
 // lastFile is where the last diagnosis is kept for this user.
 func lastFile() (string, error) {
+	dir, err := stateDir()
+	return filepath.Join(dir, "last.json"), err
+}
+
+// stateDir is where this user's state is kept.
+func stateDir() (string, error) {
 	if os.Geteuid() == 0 {
-		return "/var/lib/originward/last.json", nil
+		return "/var/lib/originward", nil
 	}
 	dir := os.Getenv("XDG_STATE_HOME")
 	if dir == "" {
@@ -41,7 +47,7 @@ func lastFile() (string, error) {
 		}
 		dir = filepath.Join(home, ".local", "state")
 	}
-	return filepath.Join(dir, "originward", "last.json"), nil
+	return filepath.Join(dir, "originward"), nil
 }
 
 // keepLast keeps a diagnosis for `originward fix --last`. It is a convenience:

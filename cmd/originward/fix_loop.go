@@ -28,26 +28,26 @@ const maxLoops = 8
 
 func (l *fixLoop) flags(c *cobra.Command) {
 	f := c.Flags()
-	f.BoolVar(&l.on, "fix", false, "carry out the fix on this machine, look again, and go on until healthy, undecided, or nothing safe is left")
+	f.BoolVar(&l.on, "fix", false, "carry out the fix on this machine, or with --ssh there, look again, and go on until healthy, undecided, or nothing safe is left")
 	f.BoolVar(&l.yes, "yes", false, "with --fix: do not ask; needed without a terminal")
-	f.StringVar(&l.journal, "journal", journalDir(), "with --fix: where the `DIR`ectory of the journal is")
+	f.StringVar(&l.journal, "journal", "", "with --fix: `DIR`ectory of the journal, with --ssh on the host")
 	f.DurationVar(&l.within, "within", remedy.DefaultWithin, "with --fix: the guard takes a fix back when it is not proved by then")
 }
 
-// check wants the origin to be this machine.
+// check wants the origin to be this machine, or to be at hand over ssh.
 func (l *fixLoop) check(o *lookOptions) error {
 	if !l.on {
 		return nil
 	}
-	if o.ssh != "" || o.hostEvidence != "" {
-		return errors.New("--fix changes the machine it runs on: run it on the origin, without --ssh and --host-evidence")
+	if o.hostEvidence != "" {
+		return errors.New("--fix changes the origin: run it there, or give --ssh in the place of --host-evidence")
 	}
-	o.localHost = true
+	o.localHost = o.ssh == ""
 	return nil
 }
 
 // run ends with the last diagnosis and its exit status.
-func (l *fixLoop) run(ctx context.Context, s streams, b *originward.Bundle, ask diagnose.Ask, out outputOptions, began time.Time) error {
+func (l *fixLoop) run(ctx context.Context, s streams, b *originward.Bundle, ask diagnose.Ask, look lookOptions, out outputOptions, began time.Time) error {
 	quiet := out.format != "text"
 	for range maxLoops {
 		d := diagnose.Explain(b, diagnose.Options{})
@@ -64,12 +64,12 @@ func (l *fixLoop) run(ctx context.Context, s streams, b *originward.Bundle, ask 
 			}
 			fmt.Fprintln(s.out)
 		}
-		res, err := fixBundle(ctx, said, b, ask, fixOptions{yes: l.yes, format: "text", journal: l.journal, within: l.within})
+		kept, err := fixBundle(ctx, said, b, ask, fixOptions{look: look, yes: l.yes, format: "text", journal: l.journal, within: l.within})
 		var status *statusError
 		if err != nil && (!errors.As(err, &status) || status.err != nil) {
 			return err
 		}
-		if res.Outcome != remedy.OutcomeKept {
+		if !kept {
 			break
 		}
 		if b, began, err = observeRun(ctx, s, ask, ""); err != nil {

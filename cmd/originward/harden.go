@@ -2,17 +2,17 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/originward/originward"
 	"github.com/originward/originward/internal/diagnose"
 	"github.com/originward/originward/internal/remedy"
+	"github.com/originward/originward/internal/remedy/remote"
 )
 
 type hardenOptions struct {
@@ -26,7 +26,7 @@ func newHardenCmd(s streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "harden HOST",
 		Short: "Let the web ports of this origin be reached through the CDN alone",
-		Long: `Plans the lock-down of the origin it runs on: ports 80 and 443 take connections
+		Long: `Plans the lock-down of the origin it runs on, or with --ssh of that one: ports 80 and 443 take connections
 from the CDN's ranges alone, the web server restores the visitor's address. The
 plan is simulated, shown, carried out and proved like a fix, and taken back when
 the site does not answer through the edge; a plan that would cut your own SSH
@@ -41,8 +41,8 @@ The site has to be healthy before.`,
 			if o.format != "text" && o.format != "json" {
 				return usageError(fmt.Errorf("format %q: allowed are text, json", o.format))
 			}
-			if o.look.ssh != "" || o.look.hostEvidence != "" {
-				return usageError(errors.New("harden works on the machine it runs on: run it on the origin"))
+			if o.look.hostEvidence != "" {
+				return usageError(errors.New("harden looks at the origin itself: run it there, or give --ssh USER@HOST"))
 			}
 			return hardenRun(c.Context(), s, args[0], o)
 		},
@@ -54,7 +54,8 @@ The site has to be healthy before.`,
 	f.BoolVar(&o.dryRun, "dry-run", false, "show the plan and change nothing")
 	f.BoolVar(&o.yes, "yes", false, "do not ask; needed without a terminal")
 	f.StringVar(&o.format, "format", "text", "text or json")
-	f.StringVar(&o.journal, "journal", journalDir(), "where the `DIR`ectory of the journal is (default: $ORIGINWARD_JOURNAL)")
+	f.BoolVar(&o.detail, "detail", false, "every line of what would change, not one screen")
+	o.flagJournal(f)
 	f.DurationVar(&o.within, "within", remedy.DefaultWithin, "the guard takes everything back when the site is not proved healthy by then")
 	return c
 }
@@ -84,7 +85,7 @@ func hardenRun(ctx context.Context, s streams, target string, o hardenOptions) e
 	if err != nil {
 		return usageError(err)
 	}
-	o.look.localHost = true
+	o.look.localHost = o.look.ssh == ""
 	ask, err := o.look.ask(target)
 	if err != nil {
 		return err
@@ -96,35 +97,24 @@ func hardenRun(ctx context.Context, s streams, target string, o hardenOptions) e
 	if d := diagnose.Explain(b, diagnose.Options{}); d.ExitCode() != originward.ExitHealthy {
 		return &statusError{d.ExitCode(), fmt.Errorf("%s is %s; diagnose and fix it first, then harden", d.Host, d.Status)}
 	}
-	plan := remedy.Harden(b, ports, keep)
-	if err := remedy.Simulate(ctx, &plan, b); err != nil {
-		return err
+	var part fixPart
+	if ask.SSH != "" {
+		raw, err := json.Marshal(b)
+		if err != nil {
+			return err
+		}
+		part, err = thereRun(ctx, s, remote.FixTask{Bundle: raw, Harden: &remote.Harden{Ports: ports, Keep: keep}}, ask, o.fixOptions)
+		if err != nil {
+			return refused(err)
+		}
+	} else {
+		plan := remedy.Harden(b, ports, keep)
+		if err := remedy.Simulate(ctx, &plan, b); err != nil {
+			return refused(err)
+		}
+		if part, err = carryOut(ctx, s, plan, ask, o.fixOptions); err != nil {
+			return err
+		}
 	}
-	shown, err := remedy.Show(ctx, plan)
-	if err != nil {
-		return err
-	}
-	if o.format == "text" {
-		fixPlanText(s.out, shown)
-	}
-	if o.dryRun {
-		return fixEnd(s, shown, remedy.Result{}, o.fixOptions)
-	}
-	if err := fixAgreed(s, o.fixOptions); err != nil {
-		return err
-	}
-	exe, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	began := time.Now()
-	job := remedy.Job{
-		Plan: plan, Root: o.journal, Within: o.within, Guard: []string{exe, "guard"},
-		Verify: remedy.Looker(ask, plan), Say: func(text string) { fmt.Fprintln(s.err, text+" …") },
-	}
-	res, err := job.Run(ctx)
-	if err != nil {
-		return fmt.Errorf("after %s: %w", time.Since(began).Round(time.Second), err)
-	}
-	return fixEnd(s, shown, res, o.fixOptions)
+	return fixEnd(s, []fixPart{part}, o.fixOptions)
 }

@@ -70,6 +70,7 @@ func commands(s streams) []*cobra.Command {
 		newUndoCmd(s),
 		newHardenCmd(s),
 		newGuardCmd(s),
+		newAgentCmd(s),
 		newReportCmd(s),
 		newPreflightCmd(s),
 		newServeCmd(s),

@@ -9,10 +9,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/originward/originward"
+	"github.com/originward/originward/internal/escape"
 	"github.com/originward/originward/internal/remedy"
+	"github.com/originward/originward/internal/remedy/remote"
 )
 
 type undoOptions struct {
+	ssh         string
+	sudo        bool
 	list, force bool
 	journal     string
 	format      string
@@ -26,14 +30,14 @@ func newUndoCmd(s streams) *cobra.Command {
 		Long: `Takes back the newest fix that stands, or the one named: files, rules, sets
 and units are as they were before it. What others changed since is left alone
 and reported, unless --force is given.`,
-		Example: "  originward undo --list\n  originward undo",
+		Example: "  originward undo --list\n  originward undo\n  originward undo --ssh root@203.0.113.10",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if o.format != "text" && o.format != "json" {
 				return usageError(fmt.Errorf("format %q: allowed are text, json", o.format))
 			}
 			if o.list {
-				return undoList(s, o)
+				return undoList(c.Context(), s, o)
 			}
 			return undoRun(c.Context(), s, strings.Join(args, ""), o)
 		},
@@ -41,13 +45,15 @@ and reported, unless --force is given.`,
 	f := c.Flags()
 	f.BoolVar(&o.list, "list", false, "list the fixes of this machine")
 	f.BoolVar(&o.force, "force", false, "write back what was there, also over later changes of others")
-	f.StringVar(&o.journal, "journal", journalDir(), "where the `DIR`ectory of the journal is (default: $ORIGINWARD_JOURNAL)")
+	f.StringVar(&o.ssh, "ssh", "", "take a fix of the host `USER@HOST` back, over the system's ssh")
+	f.BoolVar(&o.sudo, "sudo", false, "with --ssh: as root through sudo")
+	f.StringVar(&o.journal, "journal", "", "`DIR`ectory of the journal, with --ssh on the host (default: $ORIGINWARD_JOURNAL, else "+remedy.DefaultJournal+")")
 	f.StringVar(&o.format, "format", "text", "with --list: text or json")
 	return c
 }
 
-func undoList(s streams, o undoOptions) error {
-	all, err := remedy.History(o.journal)
+func undoList(ctx context.Context, s streams, o undoOptions) error {
+	all, err := o.history(ctx)
 	if err != nil {
 		return err
 	}
@@ -58,19 +64,33 @@ func undoList(s streams, o undoOptions) error {
 		fmt.Fprintln(s.out, "no fix was carried out on this machine")
 	}
 	for _, p := range all {
-		fmt.Fprintf(s.out, "%-28s %-7s %s  %s\n", p.ID, p.State, p.Host, strings.Join(p.Titles, "; "))
+		fmt.Fprintf(s.out, "%-28s %-7s %s  %s\n", p.ID, p.State, p.Host, escape.Line(strings.Join(p.Titles, "; "), 1000))
 	}
 	return nil
 }
 
+func (o undoOptions) history(ctx context.Context) ([]remedy.Past, error) {
+	if o.ssh != "" {
+		return remote.Host{Dest: o.ssh, Sudo: o.sudo}.History(ctx, o.journal)
+	}
+	return remedy.History(journalHere(o.journal))
+}
+
+func (o undoOptions) undo(ctx context.Context, id string) (remedy.Past, error) {
+	if o.ssh != "" {
+		return remote.Host{Dest: o.ssh, Sudo: o.sudo}.Undo(ctx, o.journal, remote.UndoTask{ID: id, Force: o.force})
+	}
+	return remedy.Undo(ctx, journalHere(o.journal), id, o.force)
+}
+
 func undoRun(ctx context.Context, s streams, id string, o undoOptions) error {
-	p, err := remedy.Undo(ctx, o.journal, id, o.force)
+	p, err := o.undo(ctx, id)
 	if errors.Is(err, remedy.ErrNothing) {
 		return &statusError{originward.ExitCauseFound, err}
 	}
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(s.out, "%s is taken back: %s\n", p.ID, strings.Join(p.Titles, "; "))
+	fmt.Fprintf(s.out, "%s is taken back: %s\n", p.ID, escape.Line(strings.Join(p.Titles, "; "), 1000))
 	return nil
 }

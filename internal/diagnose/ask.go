@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"context"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -32,7 +33,9 @@ type Ask struct {
 	LocalHost    bool
 	SSH          string // USER@HOST
 	SSHSudo      bool
-	Since        time.Duration // how far back logs are read; 0 = an hour
+	// HostAfar collects on the origin where a way there is open already; nil = none.
+	HostAfar func(context.Context, HostAsk) (*originward.Bundle, error)
+	Since    time.Duration // how far back logs are read; 0 = an hour
 
 	Probes []string      // of a fleet
 	Watch  time.Duration // 0 = look once

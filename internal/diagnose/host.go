@@ -22,7 +22,7 @@ type HostAsk struct {
 	Prove   bool          // confirm the packet filter's answer by the kernel, in a copy
 	Live    bool          // with Prove: and in the host's own interfaces, behind guards
 	Window  time.Duration // watch the kernel's drops for so long; 0 = not at all
-	Now     func() time.Time
+	Now     func() time.Time `json:"-"`
 }
 
 // CollectHost collects evidence on this machine.
@@ -83,6 +83,13 @@ func (a *Ask) observeHost(ctx context.Context, g *gathered, k known) {
 	switch {
 	case a.HostEvidence != nil:
 		g.takeHost(a.HostEvidence)
+	case a.HostAfar != nil:
+		b, err := a.HostAfar(ctx, ask)
+		if err != nil {
+			g.miss(originward.NotObserved{Vantage: originward.Host, Why: "the host did not answer: " + err.Error(), How: "look whether it can still be reached, then diagnose again"})
+			return
+		}
+		g.takeHost(b)
 	case a.LocalHost:
 		a.say("collecting evidence on this machine")
 		g.takeHost(CollectHost(ctx, ask))

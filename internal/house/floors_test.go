@@ -44,6 +44,7 @@ const floors = `
 5 internal/incident          reports of published incidents
 6 internal/report            the forms a diagnosis is told in
 6 internal/remedy            carrying out a fix, proving it, taking it back
+7 internal/remedy/remote     the same over ssh, on a host where nothing is installed
 7 internal/lab               broken worlds
 8 cmd/originward             the commands
 8 internal/house             these rules

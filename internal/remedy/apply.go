@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
+
+	"github.com/originward/originward"
 )
 
 // Job is a fix about to be carried out.
@@ -77,8 +80,10 @@ func (j *Job) fill() {
 // error means that it never began, or that its end is not certain.
 func (j *Job) Run(ctx context.Context) (Result, error) {
 	j.fill()
-	if err := supported(); err != nil {
-		return Result{}, err
+	if slices.ContainsFunc(j.Plan.Steps, func(s Step) bool { return s.On != originward.WhereCDN }) {
+		if err := supported(); err != nil {
+			return Result{}, err
+		}
 	}
 	only, err := onlyOne(j.Root)
 	if err != nil {

@@ -143,19 +143,9 @@ func (c *Config) Undo(ctx context.Context, m *Machine, before json.RawMessage) e
 			return err
 		}
 	}
-	changed := false
-	for _, f := range was.Files {
-		now, err := readFile(f.Path)
-		if err != nil {
-			return err
-		}
-		if now.same(f) {
-			continue
-		}
-		if err := f.write(); err != nil {
-			return fmt.Errorf("write %s: %w", f.Path, err)
-		}
-		changed = true
+	changed, err := putBack(was.Files)
+	if err != nil {
+		return err
 	}
 	if !serves || !was.Running {
 		return nil

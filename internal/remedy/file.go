@@ -113,3 +113,21 @@ func (f file) same(g file) bool {
 	owned := f.UID < 0 || g.UID < 0 || f.UID == g.UID && f.GID == g.GID
 	return f.There == g.There && (!f.There || bytes.Equal(f.Content, g.Content) && f.Mode == g.Mode && owned)
 }
+
+// putBack writes files as they were; changed tells whether any was not so.
+func putBack(were []file) (changed bool, err error) {
+	for _, f := range were {
+		now, err := readFile(f.Path)
+		if err != nil {
+			return changed, err
+		}
+		if now.same(f) {
+			continue
+		}
+		if err := f.write(); err != nil {
+			return changed, fmt.Errorf("write %s: %w", f.Path, err)
+		}
+		changed = true
+	}
+	return changed, nil
+}

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/originward/originward/internal/escape"
 )
 
 // Machine is the host that a step changes, or a copy of its network.
@@ -86,19 +88,5 @@ func has(name string) bool {
 
 // command writes a command as a shell would read it, for people.
 func command(name string, args ...string) string {
-	words := []string{name}
-	for _, a := range args {
-		words = append(words, quote(a))
-	}
-	return strings.Join(words, " ")
-}
-
-func quote(s string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:=@,+%", r)
-	}
-	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	return escape.Shell(append([]string{name}, args...)...)
 }

@@ -16,7 +16,8 @@ import (
 // machine as it is now. An error says why nothing can be done here.
 type planner func(ctx context.Context, s *site, found []originward.Finding) ([]Step, error)
 
-// remedies lists every cause that can be cured on a machine. One line adds one.
+// remedies lists every cause that can be cured on a machine; remediesCDN has
+// those that are cured at the CDN. One line adds one.
 var remedies = map[originward.CauseID]planner{
 	"listener.none":               planStart,
 	"backend.down":                planBackend,
@@ -53,17 +54,41 @@ var remedies = map[originward.CauseID]planner{
 	"capacity.workers-exhausted": planWorkers,
 	"capacity.fd-limit":          planFiles,
 
-	"dns.duplicate-records": planDropRecord,
-	"dns.aaaa-unserved":     planDropRecord,
-	"cdn.record-grey":       planOrange,
-	"cdn.ssl-mode-too-low":  planMode,
-
 	"http.proxy-protocol": planProxyProtocol,
 	"http.h2-origin":      planH2,
 
 	"backend.stale-upstream-dns": planFreshUpstream,
 	"backend.proxy-wedged":       planWedged,
 	"backend.wrong-port":         planUpstream,
+}
+
+// remediesCDN lists every cause that is cured through the CDN's API.
+var remediesCDN = map[originward.CauseID]planner{
+	"dns.duplicate-records": planDropRecord,
+	"dns.aaaa-unserved":     planDropRecord,
+	"cdn.record-grey":       planOrange,
+	"cdn.ssl-mode-too-low":  planMode,
+}
+
+// Scope says which part of a cure is wanted.
+type Scope int
+
+// Everything, or the parts that different machines may have to carry out: the
+// token of the CDN's API is on one, the origin is another.
+const (
+	ScopeAll Scope = iota
+	ScopeHost
+	ScopeCDN
+)
+
+// planner finds who plans the cure of a cause; mine is false where that is
+// another part's work.
+func (s Scope) planner(id originward.CauseID) (p planner, mine bool) {
+	p, cdn := remediesCDN[id]
+	if !cdn {
+		p = remedies[id]
+	}
+	return p, s == ScopeAll || (s == ScopeCDN) == cdn
 }
 
 // site is what planners work from.
@@ -79,8 +104,9 @@ type site struct {
 var ErrNoCause = errors.New("no cause stands proved or likely, so there is nothing to fix")
 
 // MakePlan works out what to do about every root cause of a bundle, on this
-// machine as it is now, and at the CDN where its API is at hand.
-func MakePlan(ctx context.Context, b *originward.Bundle, api API) (Plan, error) {
+// machine as it is now, and at the CDN where its API is at hand. Causes outside
+// the scope are passed over in silence.
+func MakePlan(ctx context.Context, b *originward.Bundle, api API, scope Scope) (Plan, error) {
 	d := diagnose.Explain(b, diagnose.Options{})
 	p := Plan{Host: d.Host, Causes: []originward.CauseID{}, Steps: []Step{}}
 	if len(d.RootCauses) == 0 {
@@ -92,14 +118,25 @@ func MakePlan(ctx context.Context, b *originward.Bundle, api API) (Plan, error) 
 			s.manager = it.Fact.Manager
 		}
 	}
+	elsewhere := Here(b)
 	for _, id := range d.RootCauses {
+		var err error
 		found := s.findings(id)
-		plan, ok := remedies[id]
-		if !ok {
+		plan, mine := scope.planner(id)
+		switch {
+		case !mine:
+			continue
+		case plan == nil:
 			p.Left = append(p.Left, s.left(id, found, errors.New(whyNot(found))))
 			continue
 		}
-		steps, err := plan(ctx, s, found)
+		var steps []Step
+		if remediesCDN[id] == nil {
+			err = elsewhere
+		}
+		if err == nil {
+			steps, err = plan(ctx, s, found)
+		}
 		if err == nil {
 			steps, err = s.fresh(ctx, steps)
 		}
@@ -170,7 +207,7 @@ func (s *site) left(id originward.CauseID, found []originward.Finding, why error
 }
 
 // Cures reports whether a cause can be cured on a machine or at the CDN at all.
-func Cures(id originward.CauseID) bool { return remedies[id] != nil }
+func Cures(id originward.CauseID) bool { return remedies[id] != nil || remediesCDN[id] != nil }
 
 // whyNot says why a cause without a planner is not cured here.
 func whyNot(found []originward.Finding) string {

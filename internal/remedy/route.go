@@ -13,6 +13,7 @@ import (
 
 	"github.com/originward/originward"
 	"github.com/originward/originward/fact"
+	"github.com/originward/originward/internal/escape"
 )
 
 // Route takes routes out of the routing tables.
@@ -165,7 +166,7 @@ func (s *Sysctl) Plan(_ context.Context, m *Machine) (Change, error) {
 		was[k] = raw
 		if raw != s.Set[k] {
 			ch.None = false
-			ch.Show = append(ch.Show, fmt.Sprintf("sysctl -w %s   # now %s", quote(strings.ReplaceAll(k, "/", ".")+"="+s.Set[k]), raw))
+			ch.Show = append(ch.Show, fmt.Sprintf("sysctl -w %s   # now %s", escape.ShellWord(strings.ReplaceAll(k, "/", ".")+"="+s.Set[k]), raw))
 		}
 	}
 	ch.Before = encode(was)

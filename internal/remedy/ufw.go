@@ -105,17 +105,8 @@ func (u *UFW) Undo(ctx context.Context, m *Machine, before json.RawMessage) erro
 	if err := json.Unmarshal(before, &was); err != nil {
 		return err
 	}
-	for _, f := range was.Files {
-		now, err := readFile(f.Path)
-		if err != nil {
-			return err
-		}
-		if now.same(f) {
-			continue
-		}
-		if err := f.write(); err != nil {
-			return err
-		}
+	if _, err := putBack(was.Files); err != nil {
+		return err
 	}
 	for _, t := range ufwTools() {
 		now, err := t.list(ctx, m)

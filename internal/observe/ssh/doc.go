@@ -1,4 +1,5 @@
-// Package ssh collects host evidence on an origin where nothing is installed:
+// Package ssh runs this program on an origin where nothing is installed, to
+// collect evidence there or to be talked with:
 // over the system's own ssh, in one connection, the program is streamed into a
 // private temporary directory, run, and removed — also when either side is
 // interrupted.
@@ -17,12 +18,13 @@ import (
 	"time"
 
 	"github.com/originward/originward"
+	"github.com/originward/originward/fact"
 )
 
-// Options steer Collect. The zero value is ready to use.
+// Options steer Collect and Run. The zero value is ready to use.
 type Options struct {
 	Sudo    bool          // collect as root through `sudo -n`
-	Args    []string      // arguments of `originward host`; none may hold a line break
+	Args    []string      // arguments of the program, for Collect after `host`; none may hold a line break
 	Program string        // the ssh client; empty = "ssh" on PATH
 	Flags   []string      // further flags of the client, before the destination
 	Stderr  io.Writer     // where ssh's own messages go as well; nil = nowhere
@@ -45,8 +47,33 @@ var (
 // Collect collects the evidence of the host at dest: "user@host", a name of
 // the user's ssh configuration, or "ssh://user@host:port".
 func Collect(ctx context.Context, dest string, o Options) (*originward.Bundle, error) {
+	var b *originward.Bundle
+	o.Args = append([]string{"host"}, o.Args...)
+	err := start(ctx, dest, o, once, func(_ io.Writer, out io.Reader) (err error) {
+		if b, err = fact.ReadBundle(out); err != nil {
+			return fmt.Errorf("what the program wrote on the host is not evidence: %w", err)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("collect on %s over ssh: %w", dest, err)
+	}
+	return b, nil
+}
+
+// Run runs the program with the given arguments at dest, and talks with it:
+// in is its standard input, out its standard output. The program is not killed
+// when the connection ends; it learns of that by the end of its input.
+func Run(ctx context.Context, dest string, o Options, talkWith func(in io.Writer, out io.Reader) error) error {
+	if err := start(ctx, dest, o, talk, talkWith); err != nil {
+		return fmt.Errorf("on %s over ssh: %w", dest, err)
+	}
+	return nil
+}
+
+func start(ctx context.Context, dest string, o Options, end string, u use) error {
 	if err := check(dest, o.Args); err != nil {
-		return nil, err
+		return err
 	}
 	if o.Binary == nil {
 		o.Binary = Binary
@@ -59,11 +86,7 @@ func Collect(ctx context.Context, dest string, o Options) (*originward.Bundle, e
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
-	b, err := newSession(dest, o).run(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("collect on %s over ssh: %w", dest, err)
-	}
-	return b, nil
+	return newSession(dest, o).run(ctx, end, u)
 }
 
 // check refuses what ssh would take for a flag, and what the remote shell

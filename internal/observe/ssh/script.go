@@ -27,7 +27,8 @@ const (
 //	the program
 //
 // After that standard input stays open for as long as the result is wanted:
-// its end is how the script learns that the other side is gone.
+// its end is how the script learns that the other side is gone. A program that
+// is talked with (talk) reads it itself, and ends when it ends.
 //
 // A connection that is cut without a word is noticed by nobody for a long time:
 // the directory then goes after ten minutes, which no transfer and no run takes.
@@ -54,7 +55,7 @@ var script = strings.Join([]string{
 	`if [ -z "$d" ]; then echo "originward: no directory to run a program from" >&2; exit 73; fi`,
 	`echo "originward-ssh ready $(uname -sm) $d"`,
 	`(i=0; while [ -d "$d" ] && [ "$i" -lt 600 ]; do sleep 1; i=$((i+1)); done; rm -rf "$d") >/dev/null 2>&1 </dev/null & p=`,
-	`set -- host`,
+	`set --`,
 	`while IFS= read -r a; do case "$a" in +*) set -- "$@" "${a#+}";; *) break;; esac; done`,
 	`read -r n || exit 75`,
 	`if [ "$n" = 0 ]; then exit 75; fi`,
@@ -63,21 +64,24 @@ var script = strings.Join([]string{
 	`chmod 700 "$d/originward"`,
 	`exec 3<&0`,
 	`echo "originward-ssh run"`,
-	`SUDO "$d/originward" "$@" </dev/null 3<&- & p=$! `,
-	`(cat <&3 >/dev/null 2>&1; kill "$p"; kill -TERM $$) >/dev/null 2>&1 & w=$! `,
-	`wait "$p"`,
-	`s=$?`,
-	`kill "$w" 2>/dev/null`,
-	`exit "$s"`,
 }, "; ")
 
+// once ends the script for a program that is only listened to: it is killed
+// when nobody listens any more.
+const once = `SUDO "$d/originward" "$@" </dev/null 3<&- & p=$! ; ` +
+	`(cat <&3 >/dev/null 2>&1; kill "$p"; kill -TERM $$) >/dev/null 2>&1 & w=$! ; ` +
+	`wait "$p"; s=$?; kill "$w" 2>/dev/null; exit "$s"`
+
+// talk ends it for a program that is talked with: it is not killed, for it has
+// to bring to an end what it began.
+const talk = `SUDO "$d/originward" "$@" <&3 3<&- & p=$! ; exec 3<&-; wait "$p"; exit "$?"`
+
 // command is the whole remote command.
-func command(sudo bool) string {
+func command(sudo bool, end string) string {
 	prefix := ""
 	if sudo {
 		prefix = "sudo -n "
 	}
-	// A list item that ends in & needs no semicolon after it.
-	s := strings.ReplaceAll(script, `SUDO "$d`, prefix+`"$d`)
+	s := script + "; " + strings.ReplaceAll(end, `SUDO "$d`, prefix+`"$d`)
 	return "exec sh -c '" + s + "'"
 }

@@ -12,8 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/originward/originward"
-	"github.com/originward/originward/fact"
 	"github.com/originward/originward/internal/escape"
 )
 
@@ -51,39 +49,43 @@ func (s *session) flags(more ...string) []string {
 	return append(append(f, s.o.Flags...), "--", s.dest)
 }
 
-func (s *session) run(ctx context.Context) (*originward.Bundle, error) {
-	s.cmd = exec.Command(s.o.Program, append(s.flags("-o", "Compression=yes"), command(s.o.Sudo))...)
+// use is what is done with the program that runs on the host: in is its
+// standard input, out its standard output.
+type use func(in io.Writer, out io.Reader) error
+
+// run brings the program there, runs it, and lets it be used.
+func (s *session) run(ctx context.Context, end string, u use) error {
+	s.cmd = exec.Command(s.o.Program, append(s.flags("-o", "Compression=yes"), command(s.o.Sudo, end))...)
 	var err error
 	if s.stdin, err = s.cmd.StdinPipe(); err != nil {
-		return nil, err
+		return err
 	}
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	s.stdout = bufio.NewReaderSize(out, 64<<10)
 	s.cmd.Stderr = s.stderr
 	s.cmd.WaitDelay = farewell
 	if err := s.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start ssh: %w", err)
+		return fmt.Errorf("start ssh: %w", err)
 	}
-	type outcome struct {
-		b   *originward.Bundle
-		err error
-	}
-	done := make(chan outcome, 1)
+	done := make(chan error, 1)
 	go func() { // ends when ssh's output does: at its own end, or when it is killed
-		b, err := s.talk()
+		err := s.begin()
+		if err == nil {
+			err = u(s.stdin, s.stdout)
+		}
 		s.stdin.Close()
 		_, _ = io.Copy(io.Discard, io.LimitReader(s.stdout, maxBundle))
 		if werr := s.cmd.Wait(); err != nil {
 			err = s.explain(err, werr)
 		}
-		done <- outcome{b, err}
+		done <- err
 	}()
 	select {
-	case o := <-done:
-		return o.b, o.err
+	case err := <-done:
+		return err
 	case <-ctx.Done():
 	}
 	// Closing our end tells the remote side to clean up and end.
@@ -97,41 +99,35 @@ func (s *session) run(ctx context.Context) (*originward.Bundle, error) {
 		<-done
 		s.cleanUp()
 	}
-	return nil, context.Cause(ctx)
+	return context.Cause(ctx)
 }
 
-// talk follows the protocol of the remote script.
-func (s *session) talk() (*originward.Bundle, error) {
+// begin follows the protocol of the remote script until the program runs.
+func (s *session) begin() error {
 	line, err := s.expect(markReady)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	words := strings.SplitN(line, " ", 3)
 	if len(words) != 3 {
-		return nil, fmt.Errorf("%w: it calls itself %q", ErrSystem, escape.Line(line, 100))
+		return fmt.Errorf("%w: it calls itself %q", ErrSystem, escape.Line(line, 100))
 	}
 	s.dir = words[2]
 	goarch := machines[words[1]]
 	if words[0] != "Linux" || goarch == "" {
 		s.giveUp()
-		return nil, fmt.Errorf("%w: it is %s %s; host evidence is collected on Linux", ErrSystem, escape.Line(words[0], 32), escape.Line(words[1], 32))
+		return fmt.Errorf("%w: it is %s %s; host evidence is collected on Linux", ErrSystem, escape.Line(words[0], 32), escape.Line(words[1], 32))
 	}
 	path, err := s.o.Binary("linux", goarch)
 	if err != nil {
 		s.giveUp()
-		return nil, err
+		return err
 	}
 	if err := s.send(path); err != nil {
-		return nil, err
+		return err
 	}
-	if _, err := s.expect(markRun); err != nil {
-		return nil, err
-	}
-	b, err := fact.ReadBundle(s.stdout)
-	if err != nil {
-		return nil, fmt.Errorf("what the program wrote on the host is not evidence: %w", err)
-	}
-	return b, nil
+	_, err = s.expect(markRun)
+	return err
 }
 
 // expect reads lines until one begins with a mark, and gives its rest.

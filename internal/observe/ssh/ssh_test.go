@@ -35,7 +35,7 @@ type server struct {
 
 const sshdPath = "/usr/sbin/sshd"
 
-func start(t *testing.T, config ...string) *server {
+func startServer(t *testing.T, config ...string) *server {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: sshd opens sessions for other users")
@@ -116,7 +116,7 @@ printf '","asked_at":"2026-11-22T08:00:00Z","evidence":[],"not_observed":[{"vant
 `
 
 func TestCollect(t *testing.T) {
-	s := start(t)
+	s := startServer(t)
 	o := s.options(t, echo)
 	o.Args = []string{"--host", "shop.example", "", "a b", `quote's "double" $HOME $(id) \n ` + "`id`" + ` ; & | > ! #`, "*", "-x", "."}
 	b, err := Collect(t.Context(), s.dest, o)
@@ -137,7 +137,7 @@ func TestCollect(t *testing.T) {
 }
 
 func TestRealProgram(t *testing.T) {
-	s := start(t)
+	s := startServer(t)
 	// A test binary is a real ELF file of several megabytes; it is enough that
 	// it arrives whole and is executed.
 	o := s.options(t, "")
@@ -153,7 +153,7 @@ func TestRealProgram(t *testing.T) {
 }
 
 func TestNoiseOfTheLoginShell(t *testing.T) {
-	s := start(t, `ForceCommand echo "Welcome! originward is not here"; echo warn >&2; exec /bin/sh -c "$SSH_ORIGINAL_COMMAND"`)
+	s := startServer(t, `ForceCommand echo "Welcome! originward is not here"; echo warn >&2; exec /bin/sh -c "$SSH_ORIGINAL_COMMAND"`)
 	if _, err := Collect(t.Context(), s.dest, s.options(t, echo)); err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +162,7 @@ func TestNoiseOfTheLoginShell(t *testing.T) {
 
 // TestInterrupted cuts the run in every phase; nothing may stay behind.
 func TestInterrupted(t *testing.T) {
-	s := start(t)
+	s := startServer(t)
 	pidfile := filepath.Join(t.TempDir(), "pid")
 	hang := "echo $$ > " + pidfile + "; exec sleep 619"
 	for _, tt := range []struct {
@@ -231,7 +231,7 @@ func clients(t *testing.T, s *server) (pids []int) {
 }
 
 func TestFailures(t *testing.T) {
-	s := start(t)
+	s := startServer(t)
 	for _, tt := range []struct {
 		name, program, want string
 		edit                func(*Options)
@@ -264,7 +264,7 @@ func TestFailures(t *testing.T) {
 
 // TestNoExec: a directory mounted noexec is passed over for the next.
 func TestNoExec(t *testing.T) {
-	s := start(t)
+	s := startServer(t)
 	if err := exec.Command("mount", "-t", "tmpfs", "-o", "noexec,mode=1777", "tmpfs", s.tmp).Run(); err != nil {
 		t.Skipf("needs to mount: %v", err)
 	}
@@ -288,8 +288,8 @@ func TestDestinations(t *testing.T) {
 
 // TestScriptIsOneQuotedWord guards what every login shell must be able to take.
 func TestScriptIsOneQuotedWord(t *testing.T) {
-	for _, sudo := range []bool{false, true} {
-		c := command(sudo)
+	for sudo, end := range map[bool]string{false: once, true: talk} {
+		c := command(sudo, end)
 		inner, ok := strings.CutPrefix(c, "exec sh -c '")
 		inner, ok2 := strings.CutSuffix(inner, "'")
 		if !ok || !ok2 || strings.ContainsAny(strings.ReplaceAll(inner, "! ", ""), "'\\!\n\r`") {
@@ -313,7 +313,7 @@ func TestShells(t *testing.T) {
 		found++
 		t.Run(sh, func(t *testing.T) {
 			tmp := t.TempDir()
-			args := []string{"-c", command(false)}
+			args := []string{"-c", command(false, once)}
 			if sh == "busybox" {
 				args = append([]string{"sh"}, args...)
 			}
@@ -326,7 +326,7 @@ func TestShells(t *testing.T) {
 			cmd.Stdout, cmd.Stderr = &out, &errs
 			cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 			must(t, cmd.Start())
-			_, err = fmt.Fprintf(in, "+a b\n.\n%d\n%s", len(prog), prog)
+			_, err = fmt.Fprintf(in, "+host\n+a b\n.\n%d\n%s", len(prog), prog)
 			must(t, err)
 			err = cmd.Wait()
 			in.Close()
@@ -348,7 +348,7 @@ func TestShells(t *testing.T) {
 // nobody says so. The directory goes all the same.
 func TestSilentCut(t *testing.T) {
 	tmp := t.TempDir()
-	cmd := exec.Command("sh", "-c", strings.Replace(command(false), "-lt 600", "-lt 1", 1))
+	cmd := exec.Command("sh", "-c", strings.Replace(command(false, once), "-lt 600", "-lt 1", 1))
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + tmp, "HOME=" + tmp}
 	in, err := cmd.StdinPipe()
 	must(t, err)
