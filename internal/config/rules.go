@@ -19,6 +19,7 @@ func (v value) rules() Rules {
 		key{"user_agents", each(&out.UserAgents, value.agentRule)},
 		key{"hotlink_protection", func(v value) { out.Hotlink, _ = v.flag() }},
 		key{"rate_limits", each(&out.RateLimits, value.rateLimit)},
+		key{"managed", each(&out.Managed, value.managedRule)},
 		key{"request_headers", each(&out.RequestHeaders, value.requestHeaderRule)},
 		key{"cache", each(&out.Cache, value.cacheRule)},
 		key{"custom_errors", each(&out.Errors, value.errorRule)},
@@ -133,7 +134,7 @@ func (v value) customParameters(r *Rule) {
 		key{"phase", current},
 		key{"phases", func(v value) {
 			v.list(func(v value) {
-				if s, ok := v.oneOf("http_ratelimit"); ok {
+				if s, ok := v.oneOf("http_ratelimit", "http_request_firewall_managed"); ok {
 					r.SkipPhases = append(r.SkipPhases, s)
 				}
 			})

@@ -17,6 +17,7 @@ type Rules struct {
 	UserAgents      []AgentRule
 	Hotlink         bool
 	RateLimits      []RateLimit
+	Managed         []ManagedRule
 	RequestHeaders  []HeaderRule
 	Cache           []CacheRule
 	Errors          []ErrorRule
@@ -114,6 +115,15 @@ type RateLimit struct {
 	Counting        string // expression; empty = the rule's own
 	ToOrigin        bool   // only what the cache does not answer is counted
 	Score           string // field of the response with its cost; empty = requests are counted
+}
+
+// ManagedRule runs the OWASP Core Rule Set over matching requests.
+type ManagedRule struct {
+	Rule
+	Verdict   string // what happens to what it finds: block, log, or a challenge
+	Paranoia  int    // 1 to 4
+	Threshold int    // score from which a request is acted upon
+	Disabled  []int  // its rules that are left out
 }
 
 // HeaderRule changes fields of a header.

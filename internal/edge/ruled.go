@@ -69,7 +69,7 @@ func (v *visit) ruled() bool {
 	}
 	v.settings = set.Configured(&v.rule)
 	v.routing = set.Route(&v.rule)
-	run := rules.Run{Limits: v.edge.limiter, Now: v.began, Note: v.bound.note, Solved: v.bound.solved, Settings: v.settings}
+	run := rules.Run{Limits: v.edge.limiter, Now: v.began, Note: v.bound.note, Solved: v.bound.solved, Settings: v.settings, Body: v.bound.body}
 	d := set.Evaluate(&v.rule, &run)
 	if d.Stops() {
 		v.ruleID, v.challenged = d.ID, d.Action.Challenges()

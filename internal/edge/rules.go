@@ -6,6 +6,7 @@ import (
 	"github.com/originward/originward/internal/config"
 	"github.com/originward/originward/internal/edge/geo"
 	"github.com/originward/originward/internal/edge/rules"
+	"github.com/originward/originward/internal/edge/waf"
 )
 
 // LoadConfig reads a configuration file and checks all of it, the rules'
@@ -68,9 +69,19 @@ type compiler struct {
 	zone  string
 	ids   map[string]int
 	err   error // the first failure; the loader has found them all before
+	// judges are the managed rule sets in use by their settings; lent are those of the
+	// state before.
+	judges, lent map[waf.Settings]*waf.Rules
 }
 
-func newCompiler(cfg *config.Config) *compiler { return &compiler{cfg: cfg} }
+// newCompiler makes one that uses again what old, which may be nil, has compiled.
+func newCompiler(cfg *config.Config, old *state) *compiler {
+	c := &compiler{cfg: cfg, judges: map[waf.Settings]*waf.Rules{}}
+	if old != nil {
+		c.lent = old.compiler.judges
+	}
+	return c
+}
 
 // options are what an expression may use.
 func (c *compiler) options(response bool) rules.Options {
@@ -102,6 +113,7 @@ func (c *compiler) set(z config.Zone) (rules.Set, error) {
 		Origin:          convert(c, z.Rules.Origin, "http_request_origin", (*compiler).origin),
 		Custom:          convert(c, z.Rules.Custom, "http_request_firewall_custom", (*compiler).custom),
 		RateLimits:      convert(c, z.Rules.RateLimits, "http_ratelimit", (*compiler).rateLimit),
+		Managed:         convert(c, z.Rules.Managed, "http_request_firewall_managed", (*compiler).managed),
 		RequestHeaders:  convert(c, z.Rules.RequestHeaders, "http_request_late_transform", (*compiler).header),
 		Errors:          convert(c, z.Rules.Errors, "http_custom_errors", (*compiler).serveError),
 		ResponseHeaders: convert(c, z.Rules.ResponseHeaders, "http_response_headers_transform", (*compiler).responseHeader),
@@ -117,7 +129,7 @@ func (c *compiler) set(z config.Zone) (rules.Set, error) {
 
 // written is a rule as written, of any phase.
 type written interface {
-	config.Rule | config.ConfigRule | config.CacheRule | config.RedirectRule | config.RewriteRule | config.OriginRule | config.RateLimit | config.HeaderRule | config.ErrorRule
+	config.Rule | config.ConfigRule | config.CacheRule | config.RedirectRule | config.RewriteRule | config.OriginRule | config.RateLimit | config.ManagedRule | config.HeaderRule | config.ErrorRule
 }
 
 func convert[W written, R any](c *compiler, list []W, phase string, one func(*compiler, string, W) R) []R {
@@ -177,6 +189,7 @@ func (c *compiler) custom(phase string, r config.Rule) rules.Rule {
 	for _, p := range r.SkipPhases {
 		out.Skipped.Custom = out.Skipped.Custom || p == "current"
 		out.Skipped.RateLimits = out.Skipped.RateLimits || p == "http_ratelimit"
+		out.Skipped.Managed = out.Skipped.Managed || p == "http_request_firewall_managed"
 	}
 	for _, p := range r.SkipProducts {
 		out.Skipped.Agents = out.Skipped.Agents || p == "uaBlock"

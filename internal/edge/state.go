@@ -38,7 +38,7 @@ type state struct {
 // newState builds a state. old, which may be nil, lends what has not changed:
 // pools of connections, the resolver's memory, the local CA.
 func newState(cfg *config.Config, old *state, now func() time.Time) (*state, error) {
-	st := &state{cfg: cfg, routes: newRoutes(), clients: map[time.Duration]*exchange.Client{}, compiler: newCompiler(cfg), limits: limitsOf(cfg), now: now}
+	st := &state{cfg: cfg, routes: newRoutes(), clients: map[time.Duration]*exchange.Client{}, compiler: newCompiler(cfg, old), limits: limitsOf(cfg), now: now}
 	for _, a := range cfg.Egress {
 		if a.Is4() {
 			st.egress4 = append(st.egress4, a)

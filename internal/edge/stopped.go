@@ -15,6 +15,7 @@ import (
 // address, 1010 a client, 1011 a hotlink, 1015 a rate limit, 1020 a rule).
 var deniedBy = map[rules.Source]int{
 	rules.FromAccess: 1006, rules.FromCustom: 1020, rules.FromRateLimit: 1015, rules.FromAgent: 1010, rules.FromHotlink: 1011,
+	rules.FromManaged: 1020,
 }
 
 // denied says in Proxy-Status that a rule answered and no origin was asked.

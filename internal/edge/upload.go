@@ -45,8 +45,16 @@ func (u *upload) begin(v *visit) {
 	u.v = v
 	u.chunked = f.Kind == http1.ChunkedBody
 	u.any = u.chunked || f.Kind == http1.LengthBody && f.Length > 0
+	if !u.any || u.chunked || v.expect {
+		return
+	}
+	if h, ok := v.body.(*held); ok && h.done {
+		v.buf = append(v.buf, h.begin...)
+		u.read, u.all = int64(len(h.begin)), true
+		return
+	}
 	b, ok := v.body.(*http1.Body)
-	if !u.any || u.chunked || !ok || v.expect {
+	if !ok {
 		return
 	}
 	if p := b.Buffered(); len(p) > 0 && len(p) <= withHead {

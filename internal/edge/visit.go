@@ -130,6 +130,7 @@ type bound struct {
 	sendTo  func(io.Writer) error
 	note    func(rules.Hit)
 	solved  func() (time.Time, bool)
+	body    func() rules.Body
 }
 
 func newVisit() *visit {
@@ -139,6 +140,7 @@ func newVisit() *visit {
 		sendTo:  v.upload.sendTo,
 		note:    v.noteHit,
 		solved:  v.solved,
+		body:    v.bodyStart,
 	}
 	return v
 }

@@ -29,6 +29,7 @@ var phases = []phase{
 	{"http_request_origin", "origin"},
 	{"http_request_firewall_custom", "custom"},
 	{"http_ratelimit", "rate_limits"},
+	{"http_request_firewall_managed", "managed"},
 	{"http_request_late_transform", "request_headers"},
 	{"http_request_cache_settings", "cache"},
 	{"http_custom_errors", "custom_errors"},

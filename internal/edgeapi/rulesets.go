@@ -1,7 +1,9 @@
 package edgeapi
 
 import (
+	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -52,6 +54,7 @@ var rulePhases = []struct {
 	{"http_request_origin", "origin rules", originRules},
 	{"http_request_firewall_custom", "custom rules", customRules},
 	{"http_ratelimit", "rate limits", rateLimits},
+	{"http_request_firewall_managed", "managed rules", managedRules},
 	{"http_request_late_transform", "request header changes", func(s rules.Set) []ruleJSON { return headerRules(s.RequestHeaders) }},
 	{"http_request_cache_settings", "cache rules", cacheRules},
 	{"http_custom_errors", "custom errors", errorRules},
@@ -111,8 +114,15 @@ func skipped(r rules.Rule) map[string]any {
 	if r.Skipped.Custom {
 		out["ruleset"] = "current"
 	}
+	var phases []string
 	if r.Skipped.RateLimits {
-		out["phases"] = []string{"http_ratelimit"}
+		phases = append(phases, "http_ratelimit")
+	}
+	if r.Skipped.Managed {
+		phases = append(phases, "http_request_firewall_managed")
+	}
+	if phases != nil {
+		out["phases"] = phases
 	}
 	var products []string
 	if r.Skipped.Agents {
@@ -156,6 +166,21 @@ func rateLimits(s rules.Set) []ruleJSON {
 		out = append(out, x)
 	}
 	return out
+}
+
+func managedRules(s rules.Set) []ruleJSON {
+	return eachRule(s.Managed, func(r rules.Managed) (rules.Head, map[string]any) {
+		list := []map[string]any{{"id": "949110", "score_threshold": r.Threshold, "action": r.Action}}
+		for _, id := range r.Disabled {
+			list = append(list, map[string]any{"id": strconv.Itoa(id), "enabled": false})
+		}
+		var levels []map[string]any
+		for level := 2; level <= 4; level++ {
+			levels = append(levels, map[string]any{"category": fmt.Sprintf("paranoia-level-%d", level), "enabled": level <= r.Paranoia})
+		}
+		r.Head.Action = "execute"
+		return r.Head, map[string]any{"id": "owasp", "overrides": map[string]any{"rules": list, "categories": levels}}
+	})
 }
 
 func redirectRules(s rules.Set) []ruleJSON {

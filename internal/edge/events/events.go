@@ -20,7 +20,7 @@ type Event struct {
 	Ray         string    `json:"rayName"` // 16 hex digits
 	Colo        string    `json:"edgeColoName,omitempty"`
 	Zone        string    `json:"zone"`
-	Source      string    `json:"source"` // firewallCustom, ratelimit, ipAccess, uaBlock, hot
+	Source      string    `json:"source"` // firewallCustom, ratelimit, ipAccess, uaBlock, hot, firewallManaged
 	Action      string    `json:"action"` // block, log, skip, …; "…_bypassed" for a challenge solved before
 	RuleID      string    `json:"ruleId"`
 	Description string    `json:"description,omitempty"`

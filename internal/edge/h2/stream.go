@@ -288,10 +288,10 @@ func (s *Stream) WriteTo(w io.Writer) (int64, error) {
 		}
 		n, err := w.Write(p)
 		total += int64(n)
+		s.consumed(p)
 		if err != nil {
 			return total, &http1.WriteError{Written: total, Err: err}
 		}
-		s.consumed(p)
 	}
 }
 

@@ -35,6 +35,9 @@ type Run struct {
 	Solved func() (time.Time, bool)
 	// Settings are what config rules changed.
 	Settings Settings
+	// Body reads the beginning of the request's body for managed rules; nil = they are
+	// left out.
+	Body func() Body
 }
 
 func (x *Run) note(h Hit) {
@@ -67,7 +70,7 @@ func (h *Head) hit(from Source) Hit {
 }
 
 // Evaluate runs the security rules over r: IP access rules, custom rules, user
-// agents, hotlinks, rate limits.
+// agents, hotlinks, rate limits, managed rules.
 func (s *Set) Evaluate(r *Request, x *Run) Decision {
 	if a := s.access(r); a != nil {
 		h := Hit{Source: FromAccess, ID: a.ID, Description: a.Notes, Action: a.Action, Expression: a.Target()}
@@ -96,10 +99,15 @@ func (s *Set) Evaluate(r *Request, x *Run) Decision {
 		return Decision{Hit: Hit{Source: FromHotlink, ID: "hotlink", Description: "hotlink protection", Action: Block,
 			Expression: "an image shown by a page of another site"}}
 	}
-	if skipped.RateLimits || x.Limits == nil {
+	if !skipped.RateLimits && x.Limits != nil {
+		if d := s.limit(r, x); d.Stops() {
+			return d
+		}
+	}
+	if skipped.Managed || x.Body == nil {
 		return Decision{}
 	}
-	return s.limit(r, x)
+	return s.managed(r, x)
 }
 
 func (s *Set) custom(r *Request, x *Run) (Decision, Skipped) {

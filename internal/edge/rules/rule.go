@@ -58,6 +58,7 @@ const (
 	FromRateLimit Source = "ratelimit"
 	FromAgent     Source = "uaBlock"
 	FromHotlink   Source = "hot"
+	FromManaged   Source = "firewallManaged"
 )
 
 // Response is a block's own answer. A zero field means the default.
@@ -94,6 +95,7 @@ type Skipped struct {
 	RateLimits bool // phase http_ratelimit
 	Agents     bool // product uaBlock
 	Hotlinks   bool // product hot
+	Managed    bool // phase http_request_firewall_managed
 }
 
 func (s *Skipped) add(o Skipped) {
@@ -101,6 +103,7 @@ func (s *Skipped) add(o Skipped) {
 	s.RateLimits = s.RateLimits || o.RateLimits
 	s.Agents = s.Agents || o.Agents
 	s.Hotlinks = s.Hotlinks || o.Hotlinks
+	s.Managed = s.Managed || o.Managed
 }
 
 // OriginRule changes where matching requests are sent. Zero fields change nothing.
@@ -171,6 +174,7 @@ type Set struct {
 	Agents          []AgentRule    // user agent blocking
 	Hotlink         bool           // hotlink protection
 	RateLimits      []RateLimit    // http_ratelimit
+	Managed         []Managed      // http_request_firewall_managed
 	RequestHeaders  []HeaderRule   // http_request_late_transform
 	Cache           []CacheRule    // http_request_cache_settings
 	Errors          []ErrorRule    // http_custom_errors
@@ -180,7 +184,7 @@ type Set struct {
 // Empty tells that no rule looks at requests or responses.
 func (s *Set) Empty() bool {
 	return len(s.Redirects) == 0 && len(s.Rewrites) == 0 && len(s.Config) == 0 && len(s.Origin) == 0 && len(s.Access) == 0 &&
-		len(s.Custom) == 0 && len(s.Agents) == 0 && !s.Hotlink && len(s.RateLimits) == 0 &&
+		len(s.Custom) == 0 && len(s.Agents) == 0 && !s.Hotlink && len(s.RateLimits) == 0 && len(s.Managed) == 0 &&
 		len(s.RequestHeaders) == 0 && len(s.Cache) == 0 && len(s.Errors) == 0 && len(s.ResponseHeaders) == 0
 }
 
