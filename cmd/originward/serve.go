@@ -73,19 +73,23 @@ func serve(ctx context.Context, s streams, cfg *config.Config, o serveOptions) e
 	if err != nil {
 		return err
 	}
-	api, err := edgeapi.Start(e, edgeapi.Options{Live: live, Log: log})
+	api, err := edgeapi.Start(e, edgeapi.Options{Live: live, Log: log, Version: version})
 	if err != nil {
 		return errors.Join(fmt.Errorf("start the control API: %w", err), closeStore())
 	}
-	dns, err := edgedns.Start(e.Config(), edgedns.Options{Log: log})
 	end := context.WithoutCancel(ctx)
+	metrics, err := edgeapi.StartMetrics(e, version, log)
 	if err != nil {
 		return errors.Join(err, api.Shutdown(end), closeStore())
+	}
+	dns, err := edgedns.Start(e.Config(), edgedns.Options{Log: log})
+	if err != nil {
+		return errors.Join(err, api.Shutdown(end), metrics.Shutdown(end), closeStore())
 	}
 	if dns != nil {
 		e.OnConfig(dns.Apply)
 	}
-	return errors.Join(edge.Run(ctx, e), api.Shutdown(end), dns.Shutdown(end), closeStore())
+	return errors.Join(edge.Run(ctx, e), api.Shutdown(end), metrics.Shutdown(end), dns.Shutdown(end), closeStore())
 }
 
 // openStore opens the store of the configuration and puts its zones in force. It

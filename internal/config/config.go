@@ -47,6 +47,7 @@ type Listen struct {
 	DNS            []string // UDP and TCP
 	DNSTLS         []string // DNS over TLS
 	API, Dashboard string
+	Metrics        string
 }
 
 // Timers are the edge's timers (cloudflare connection-limits, 2026-07-23).

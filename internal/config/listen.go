@@ -40,8 +40,20 @@ func (v value) listen() Listen {
 		key{"dns_tls", many(&l.DNSTLS, tcp, "")},
 		key{"api", single(&l.API)},
 		key{"dashboard", single(&l.Dashboard)},
+		key{"metrics", func(v value) {
+			l.Metrics, _ = v.listenAddress(tcp, "")
+			v.openToAll(l.Metrics)
+		}},
 	)
 	return l
+}
+
+// openToAll warns of an address that is served without a token and may be reached by anybody.
+func (v value) openToAll(addr string) {
+	ap, err := netip.ParseAddrPort(addr)
+	if addr != "" && (err != nil || !ap.Addr().IsLoopback() && !ap.Addr().IsPrivate()) {
+		v.warn("everybody who reaches this address can read it", "a loopback or private address")
+	}
 }
 
 // listenAddress reads ADDRESS:PORT; without an address it is every address of

@@ -31,20 +31,21 @@ type Options struct {
 
 // Edge is a running edge. Its methods are safe for concurrent use.
 type Edge struct {
-	log     *slog.Logger
-	now     func() time.Time
-	state   atomic.Pointer[state]
-	limiter *rules.Limiter
-	records *records
-	flights *flights
-	guard   *guard
-	access  accessLog
-	cache   *cache.Store
-	date    dateLine
-	tls     visitorTLS
-	loopID  []byte // this edge's entry in CDN-Loop
-	turn    atomic.Uint32
-	own     atomic.Pointer[ownAddrs]
+	log      *slog.Logger
+	now      func() time.Time
+	state    atomic.Pointer[state]
+	limiter  *rules.Limiter
+	records  *records
+	flights  *flights
+	measures measures
+	guard    *guard
+	access   accessLog
+	cache    *cache.Store
+	date     dateLine
+	tls      visitorTLS
+	loopID   []byte // this edge's entry in CDN-Loop
+	turn     atomic.Uint32
+	own      atomic.Pointer[ownAddrs]
 
 	leaving  atomic.Bool // a successor serves: connections end with their next response
 	draining atomic.Bool
@@ -93,6 +94,7 @@ func New(cfg *config.Config, o Options) (*Edge, error) {
 	}
 	e.state.Store(st)
 	e.file = cfg
+	e.measures.loaded.Store(time.Now().UnixNano())
 	e.own.Store(&ownAddrs{})
 	e.useTickets(cfg.TLS)
 	return e, nil
@@ -139,14 +141,15 @@ func (e *Edge) Apply(cfg *config.Config) error {
 	}
 	e.file = cfg
 	e.state.Store(st)
+	e.measures.loaded.Store(time.Now().UnixNano())
 	e.useTickets(cfg.TLS)
 	old.retire(st)
 	e.tell()
 	for _, w := range cfg.Warnings {
 		e.log.Warn("configuration", "problem", w.Error())
 	}
-	if a, b := cfg.Listen, old.cfg.Listen; a.API != b.API || a.Dashboard != b.Dashboard {
-		e.log.Warn("the addresses of API and dashboard change with a restart only", "api", a.API, "dashboard", a.Dashboard)
+	if a, b := cfg.Listen, old.cfg.Listen; a.API != b.API || a.Dashboard != b.Dashboard || a.Metrics != b.Metrics {
+		e.log.Warn("the addresses of API, dashboard and metrics change with a restart only", "api", a.API, "dashboard", a.Dashboard, "metrics", a.Metrics)
 	}
 	if cfg.Cache != old.cfg.Cache {
 		e.log.Warn("the cache changes its size with a restart only")
@@ -253,8 +256,10 @@ func (e *Edge) flushLog() {
 // finish records and logs a visit.
 func (e *Edge) finish(v *visit) {
 	e.records.add(v)
+	took := time.Since(v.began)
+	v.measure(took)
 	if e.access.on() && v.st.access.Takes(v.ray) {
-		e.access.write(v, time.Since(v.began))
+		e.access.write(v, took)
 	}
 }
 

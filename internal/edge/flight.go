@@ -23,8 +23,9 @@ const flightShards = 64
 
 type flightShard struct {
 	mu    sync.Mutex
-	first *visit   // guarded by mu; the newest
-	_     [48]byte // the next shard lies on another cache line
+	first *visit       // guarded by mu; the newest
+	busy  atomic.Int64 // visits under way
+	_     [40]byte     // the next shard lies on another cache line
 }
 
 // flight is a visit's place in its shard's list. The list's lock guards all but shard.

@@ -194,6 +194,11 @@ func (e *Edge) admit(c *visitor) bool {
 		return false
 	}
 	if !e.crowd.enter(c.info.addr, len(e.visitors), limits) {
+		hit := limitPerAddress
+		if limits.Connections > 0 && len(e.visitors) >= limits.Connections {
+			hit = limitConnections
+		}
+		e.measures.limits[hit].Add(1)
 		if e.crowd.tell(time.Now()) {
 			e.log.Warn("visitors' connections refused", "limit", limits.Connections, "limit_per_address", limits.PerAddress,
 				"latest", c.info.text, "refused", e.crowd.refused)
@@ -201,6 +206,7 @@ func (e *Edge) admit(c *visitor) bool {
 		return false
 	}
 	e.visitors[c] = struct{}{}
+	e.measures.accepted.Add(1)
 	return true
 }
 

@@ -41,6 +41,7 @@ func (v *visit) fromOrigin() {
 	if f != nil && v.again(f) {
 		if next, ok := exchange.RetryAddr(addrs, tried, f); ok {
 			v.edge.records.addTried(v, f)
+			v.measureTried(f)
 			v.retried = true
 			v.trace.Reset()
 			c, h, f = v.attempt(ctx, next, altHost, turn)

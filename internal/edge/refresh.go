@@ -22,6 +22,7 @@ func (v *visit) refresh(e *cache.Entry) {
 		b.fromOrigin()
 		b.cache.settle(b.edge.cache)
 		b.edge.records.add(b)
+		b.measureOrigin(b.meter(), b.flight.shard)
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/originward/originward"
 	"github.com/originward/originward/internal/config"
 	"github.com/originward/originward/internal/edge/cache"
+	"github.com/originward/originward/internal/edge/meter"
 	"github.com/originward/originward/internal/edge/rules"
 	"github.com/originward/originward/internal/exchange"
 )
@@ -22,6 +23,7 @@ type zone struct {
 	client   *exchange.Client
 	cache    *cache.Settings // nil = nothing is kept
 	tls      *tls.Config     // for visitors
+	meter    *meter.Zone
 }
 
 // policyKey tells the TLS policies of a zone apart: shared pointers, because the

@@ -80,6 +80,7 @@ func (v *visit) ruled() bool {
 		v.ruling.caching = set.Cached(&v.rule)
 	}
 	if d.Stops() || len(v.hits) > 0 {
+		v.measureRules(d.Stops(), string(d.Source), string(d.Action))
 		v.tell(d)
 	}
 	return d.Stops()

@@ -89,9 +89,12 @@ func (e *Edge) Reload(path string) error {
 		err = e.Apply(cfg)
 	}
 	if err != nil {
+		e.measures.unloaded.Add(1)
 		e.log.Error("configuration not changed: the running one stays", "file", path, "error", err)
+		return err
 	}
-	return err
+	e.measures.reloads.Add(1)
+	return nil
 }
 
 // stamp tells whether one of some files has changed.

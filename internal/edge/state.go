@@ -12,6 +12,7 @@ import (
 
 	"github.com/originward/originward/internal/config"
 	"github.com/originward/originward/internal/edge/localca"
+	"github.com/originward/originward/internal/edge/meter"
 	"github.com/originward/originward/internal/exchange"
 )
 
@@ -108,6 +109,11 @@ func (st *state) newZone(zc config.Zone, old *state) (*zone, error) {
 		z.policies = was.policies // idle connections stay usable
 	} else {
 		z.policies, st.fresh = newPolicies(st.trust, zc.ClientCert), true
+	}
+	if was != nil {
+		z.meter = was.meter
+	} else {
+		z.meter = &meter.Zone{}
 	}
 	z.cache = cacheSettings(zc.Cache)
 	z.client = st.client(z.readTimeout(st.cfg.Timers), old)

@@ -202,6 +202,9 @@ func (v *visit) setHost(name []byte) {
 // serve answers the request. The order of the steps is the order in which an edge
 // decides (cloudflare.md: rules before any origin contact).
 func (v *visit) serve() {
+	busy := &v.edge.flights.shards[v.flight.shard].busy
+	busy.Add(1)
+	defer busy.Add(-1)
 	switch {
 	case v.ownPath():
 	case !v.route():

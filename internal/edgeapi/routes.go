@@ -139,6 +139,7 @@ func (a *API) routes() []route {
 		{"DELETE", "/zones/{zone}/origin_tls_client_auth/{cert}", sslWrite, a.deletePullCert, "delete a client certificate", nil, false},
 
 		{"GET", "/originward/openapi.json", anyToken, a.openAPI, "this description", nil, false},
+		{"GET", "/originward/metrics", analytics, reader(a.metrics), "metrics in Prometheus' forms", nil, false},
 		{"GET", "/originward/exchanges", logsRead, reader(a.exchanges), "recent exchanges with origins", nil, false},
 		{"GET", "/originward/events", logsRead, reader(a.events), "recent security events", nil, false},
 		{"GET", "/originward/events/{ray}", logsRead, reader(a.rayEvents), "what the security rules decided about one request", nil, false},

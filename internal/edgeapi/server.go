@@ -32,6 +32,7 @@ type API struct {
 	open     bool
 	foreign  *http.CrossOriginProtection
 	throttle *throttle
+	measures http.Handler // the edge's metrics
 }
 
 // Options are what an API has beside its edge. The zero Options work.
@@ -39,13 +40,15 @@ type Options struct {
 	Live *Live            // nil = the API only reads
 	Log  *slog.Logger     // nil = nothing is said
 	Now  func() time.Time // nil = time.Now
+	// Version is the program's, for its metrics.
+	Version string
 }
 
 // New makes the API of an edge, for a listener on addr.
 func New(e *edge.Edge, addr netip.Addr, o Options) *API {
 	a := &API{
 		edge: e, live: o.Live, log: o.Log, now: o.Now, mux: http.NewServeMux(), open: addr.IsLoopback(),
-		foreign: http.NewCrossOriginProtection(),
+		foreign: http.NewCrossOriginProtection(), measures: e.MetricsHandler(o.Version),
 	}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
@@ -75,6 +78,8 @@ type reply struct {
 	tag    string // of one object: its version; empty = made from the answer
 	raw    []byte // sent as it is, in place of an envelope
 	kind   string // Content-Type of raw
+	// handler answers itself, in place of an envelope; nil = none.
+	handler http.Handler
 }
 
 func (a *API) handler(rt route) http.HandlerFunc {
@@ -91,6 +96,8 @@ func (a *API) handler(rt route) http.HandlerFunc {
 		case err != nil:
 			a.report(c, err)
 			sendError(w, err)
+		case res.handler != nil:
+			res.handler.ServeHTTP(w, r)
 		case res.raw != nil:
 			write(w, http.StatusOK, res.kind, res.raw)
 		case r.Method == http.MethodGet:
@@ -211,31 +218,36 @@ func Start(e *edge.Edge, o Options) (*Server, error) {
 	if cfg.Listen.API == "" {
 		return nil, nil
 	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
+	return serveOn("API", cfg.Listen.API, cfg.APITLS, o.Log, func(on netip.Addr) http.Handler { return New(e, on, o) })
+}
+
+// serveOn listens on an address and serves what handler makes for it; cert may be nil.
+func serveOn(what, address string, cert *tls.Certificate, log *slog.Logger, handler func(on netip.Addr) http.Handler) (*Server, error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
 	}
-	l, _, err := handover.Process().Listen(context.Background(), new(net.ListenConfig), cfg.Listen.API)
+	l, _, err := handover.Process().Listen(context.Background(), new(net.ListenConfig), address)
 	if err != nil {
-		return nil, fmt.Errorf("listen for the API on %s: %w", cfg.Listen.API, err)
+		return nil, fmt.Errorf("listen for the %s on %s: %w", what, address, err)
 	}
-	var addr netip.Addr
+	var on netip.Addr
 	if a, ok := l.Addr().(*net.TCPAddr); ok {
-		addr = a.AddrPort().Addr().Unmap()
+		on = a.AddrPort().Addr().Unmap()
 	}
 	s := &Server{listener: l, done: make(chan struct{}), server: &http.Server{
-		Handler: New(e, addr, o), ReadTimeout: readTime, WriteTimeout: writeTime, IdleTimeout: idleTime,
-		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
+		Handler: handler(on), ReadTimeout: readTime, WriteTimeout: writeTime, IdleTimeout: idleTime,
+		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}}
-	if cfg.APITLS != nil {
-		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{*cfg.APITLS}, MinVersion: tls.VersionTLS12})
+	if cert != nil {
+		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{*cert}, MinVersion: tls.VersionTLS12})
 	}
 	go func() {
 		defer close(s.done)
 		if err := s.server.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
-			o.Log.Error("API", "error", err)
+			log.Error(what, "error", err)
 		}
 	}()
-	o.Log.Info("API listening", "address", s.listener.Addr().String(), "tls", cfg.APITLS != nil)
+	log.Info(what+" listening", "address", s.listener.Addr().String(), "tls", cert != nil)
 	return s, nil
 }
 
