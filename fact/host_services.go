@@ -43,6 +43,7 @@ type Service struct {
 	PIDs       []int          `json:"pids,omitempty"`
 	Exe        string         `json:"exe,omitempty"`
 	Config     string         `json:"config,omitempty"`      // main configuration file
+	Ports      []uint16       `json:"ports,omitempty"`       // that its command line names; empty = none, or not known
 	Test       *Test          `json:"test,omitempty"`        // its configuration's own test
 	StartError *Place         `json:"start_error,omitempty"` // line of its log that says why it did not start
 	Children   int            `json:"children,omitempty"`

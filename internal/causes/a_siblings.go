@@ -323,13 +323,23 @@ func (v *View) nobodyClaims(u unheard) Ans {
 		return Unseen(lookServices)
 	}
 	asInstalled := false // a server that wants the port as it comes, and says nothing of the site
+	unread := false      // a server of which nothing tells what it would serve
 	for _, s := range u.servers {
-		if dead(s.Service) && (s.State == "failed" || s.Enabled == fact.Yes) && v.wouldServe(s.Service, u.leg.Port) != fact.No {
-			if s.State == "failed" || v.namesSite(s.Service) != fact.No {
-				return No(nameOf(s.Service)+" is "+s.State+" and would serve the port", s.By)
-			}
-			asInstalled = true
+		if !dead(s.Service) || s.State != "failed" && s.Enabled != fact.Yes {
+			continue
 		}
+		switch would := v.wouldServe(s.Service, u.leg.Port); {
+		case would == fact.No:
+		case s.State == "failed" || would == fact.Yes && v.namesSite(s.Service) != fact.No:
+			return No(nameOf(s.Service)+" is "+s.State+" and would serve the port", s.By)
+		case would == fact.Yes:
+			asInstalled = true
+		default:
+			unread = true
+		}
+	}
+	if unread {
+		return Unseen(lookWeb)
 	}
 	if asInstalled {
 		return Unseen(lookMeant)

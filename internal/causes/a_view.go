@@ -175,6 +175,9 @@ func (v *View) namesHost(w fact.WebConfig) bool {
 
 // listensAt says whether a service's configuration has a listener on a port.
 func (v *View) listensAt(s fact.Service, port uint16) fact.Tri {
+	if len(s.Ports) > 0 {
+		return fact.TriOf(slices.Contains(s.Ports, port))
+	}
 	answer := fact.Unknown
 	for _, it := range v.web {
 		w := it.Fact

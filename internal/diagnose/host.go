@@ -18,10 +18,10 @@ type HostAsk struct {
 	Origins []netip.Addr // addresses the edge contacts; none = the host's own
 	Ports   []uint16     // none = 80, 443 and those of the CDN's other ports that are open
 	Ray     string
-	Since   time.Duration // how far back logs are read; 0 = an hour
-	Prove   bool          // confirm the packet filter's answer by the kernel, in a copy
-	Live    bool          // with Prove: and in the host's own interfaces, behind guards
-	Window  time.Duration // watch the kernel's drops for so long; 0 = not at all
+	Since   time.Duration    // how far back logs are read; 0 = an hour
+	Prove   bool             // confirm the packet filter's answer by the kernel, in a copy
+	Live    bool             // with Prove: and in the host's own interfaces, behind guards
+	Window  time.Duration    // watch the kernel's drops for so long; 0 = not at all
 	Now     func() time.Time `json:"-"`
 }
 

@@ -249,7 +249,7 @@ func (s *survey) absent(list []*found) []*found {
 		f := &found{kind: k}
 		f.Kind, f.Role, f.State = k.name, k.role, "not_installed"
 		if exe := installed(s.env.Root, k); exe != "" {
-			f.Exe, f.State, f.Enabled = exe, "stopped", s.atBoot(k)
+			f.Exe, f.State, f.Enabled, f.start = exe, "stopped", s.atBoot(k), startLine(s.env, k)
 		} else if k.role != web {
 			continue
 		}

@@ -19,6 +19,7 @@ type found struct {
 	kind   *kind
 	master procs.Process // zero when it does not run
 	unit   *unit         // nil when no service manager knows it
+	start  []string      // command line in its unit's file, not split as a shell would
 }
 
 // maxServices bounds the answer.
@@ -156,6 +157,12 @@ func (f *found) finish(env *collect.Env, table procs.Table) {
 		f.PIDs = f.PIDs[:maxPIDs]
 	}
 	f.Config = escape.Line(f.config(env), 256)
+	if f.kind.ports != nil {
+		f.Ports = f.kind.ports(f.words())
+		if f.Ports == nil {
+			f.Ports = f.kind.ports(f.start)
+		}
+	}
 }
 
 func ratio(n int, limit uint64) float64 {

@@ -27,6 +27,7 @@ type kind struct {
 	conf  []string // flags that name the configuration file
 	files []string // default configuration files, the first that exists counts
 	test  *selftest
+	ports func(words []string) []uint16 // that its command line names; nil = it names none
 }
 
 // kinds lists what is looked for.
@@ -45,7 +46,7 @@ var kinds = []kind{
 		files: []string{"/etc/lighttpd/lighttpd.conf"}, test: &lighttpdTest},
 	{name: "litespeed", role: web, progs: []string{"litespeed", "lshttpd", "openlitespeed"}, units: []string{"lsws.service", "lshttpd.service", "litespeed.service", "openlitespeed.service"},
 		files: []string{"/usr/local/lsws/conf/httpd_config.conf", "/usr/local/lsws/conf/httpd_config.xml"}},
-	{name: "varnish", role: web, progs: []string{"varnishd"}, units: []string{"varnish.service"}, conf: []string{"-f"}, files: []string{"/etc/varnish/default.vcl"}},
+	{name: "varnish", role: web, progs: []string{"varnishd"}, units: []string{"varnish.service"}, conf: []string{"-f"}, files: []string{"/etc/varnish/default.vcl"}, ports: varnishPorts},
 	{name: "traefik", role: web, progs: []string{"traefik"}, units: []string{"traefik.service"}, conf: []string{"--configFile", "--configfile"},
 		files: []string{"/etc/traefik/traefik.yml", "/etc/traefik/traefik.toml"}},
 	{name: "envoy", role: web, progs: []string{"envoy"}, units: []string{"envoy.service"}, conf: []string{"-c", "--config-path"}, files: []string{"/etc/envoy/envoy.yaml"}},
