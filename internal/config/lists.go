@@ -88,37 +88,6 @@ func (v value) geo() Geo {
 	return g
 }
 
-// pageIDs are the kinds of pages that can be replaced (error-page-types).
-var pageIDs = []string{"500_errors", "1000_errors", "waf_block", "ip_block", "country_challenge", "managed_challenge", "ratelimit_block"}
-
-// boxes are the tokens of which a page must hold one (error-tokens).
-var boxes = map[string][]string{
-	"500_errors": {"::CLOUDFLARE_ERROR_500S_BOX::"}, "1000_errors": {"::CLOUDFLARE_ERROR_1000S_BOX::"},
-	"waf_block": {"::CLOUDFLARE_ERROR_1000S_BOX::"}, "ip_block": {"::CLOUDFLARE_ERROR_1000S_BOX::"}, "ratelimit_block": {"::CLOUDFLARE_ERROR_1000S_BOX::"},
-	"country_challenge": {"::CAPTCHA_BOX::", "::CF_WIDGET_BOX::"}, "managed_challenge": {"::CAPTCHA_BOX::", "::CF_WIDGET_BOX::", "::IM_UNDER_ATTACK_BOX::"},
-}
-
-// errorPages reads files by the ids of the pages that they replace.
-func (v value) errorPages() map[string]string {
-	out := map[string]string{}
-	keys := make([]key, len(pageIDs))
-	for i, id := range pageIDs {
-		keys[i] = key{id, func(v value) {
-			text := v.textFile(maxErrorContent)
-			if text == "" {
-				return
-			}
-			if !slices.ContainsFunc(boxes[id], func(b string) bool { return strings.Contains(text, b) }) {
-				v.fail("the page lacks the token that it must hold", boxes[id]...)
-				return
-			}
-			out[id] = text
-		}}
-	}
-	v.object(keys...)
-	return out
-}
-
 // Bounds of logs.
 const (
 	maxLogSize = 1 << 40

@@ -164,9 +164,6 @@ func (v value) headerChange(name string, response bool) (HeaderChange, bool) {
 	return c, false
 }
 
-// maxErrorContent bounds a custom error's text (custom-errors: about 1.5 MB).
-const maxErrorContent = 1500 << 10
-
 func (v value) errorRules() (out []ErrorRule) {
 	each(&out, value.errorRule)(v)
 	return out
@@ -182,8 +179,8 @@ func (v value) errorRule() (ErrorRule, bool) {
 	}
 	parameters := func(v value) {
 		v.object(
-			key{"content", func(v value) { r.Content = v.content(maxErrorContent) }},
-			key{"file", func(v value) { r.Content = v.textFile(maxErrorContent) }},
+			key{"content", func(v value) { r.Content = v.content(MaxErrorPage) }},
+			key{"file", func(v value) { r.Content = v.textFile(MaxErrorPage) }},
 			key{"content_type", func(v value) { r.ContentType, _ = v.oneOf(contentTypes...) }},
 			key{"status_code", func(v value) { r.Status, _ = v.integer(400, 999) }},
 		)

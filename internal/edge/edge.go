@@ -17,6 +17,7 @@ import (
 	"github.com/originward/originward/internal/config"
 	"github.com/originward/originward/internal/edge/cache"
 	"github.com/originward/originward/internal/edge/rules"
+	"github.com/originward/originward/internal/edge/traffic"
 )
 
 // Options are what an edge is given beside its configuration. The zero Options work.
@@ -36,6 +37,7 @@ type Edge struct {
 	state    atomic.Pointer[state]
 	limiter  *rules.Limiter
 	records  *records
+	traffic  traffic.Counter
 	flights  *flights
 	measures measures
 	guard    *guard
@@ -258,9 +260,29 @@ func (e *Edge) finish(v *visit) {
 	e.records.add(v)
 	took := time.Since(v.began)
 	v.measure(took)
+	e.count(v)
 	if e.access.on() && v.st.access.Takes(v.ray) {
 		e.access.write(v, took)
 	}
+}
+
+// count keeps the numbers of which answers are made.
+func (e *Edge) count(v *visit) {
+	if v.zone == nil || v.site == nil {
+		return // no site's
+	}
+	cached := v.cache.status
+	if cached == "" && v.originStatus != 0 {
+		cached = "DYNAMIC"
+	}
+	e.traffic.Add(v.began, traffic.Kind{
+		Zone: v.zone.Name, Host: v.siteName(), Edge: v.status, Origin: v.originStatus, Country: v.country(), Cache: cached,
+	}, v.sent)
+}
+
+// Traffic gives how a zone's requests were answered, by minute, over a day at most.
+func (e *Edge) Traffic(zoneName string, from, until time.Time) []traffic.Row {
+	return e.traffic.Rows(zoneName, from, until)
 }
 
 // Records gives recent exchanges, newest first, and the egress addresses in use.

@@ -159,7 +159,7 @@ func (v *visit) attempt(ctx context.Context, addr netip.Addr, altHost string, tu
 
 // respond passes the origin's response on.
 func (v *visit) respond(c *exchange.Conn, h *http1.ResponseHead) {
-	v.status = h.Status
+	v.status, v.originStatus = h.Status, h.Status
 	v.answered(h.Status, &h.Head, 0)
 	if v.cache.old != nil && v.standsIn(c, h) || v.replaced(c, h) {
 		return

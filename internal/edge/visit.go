@@ -107,7 +107,10 @@ type request struct {
 
 // outcome is what became of a request, for log and record.
 type outcome struct {
-	status  int
+	status int
+	// originStatus is the last status that the origin answered; 0 = none.
+	originStatus int
+
 	errCode int // number on the edge's page
 	fault   *originward.Fault
 	faultAs *fact.Fault

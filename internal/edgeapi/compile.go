@@ -23,7 +23,9 @@ const (
 	kindCert     = "certificate"      // for visitors
 	kindPullCert = "pull_certificate" // for origins
 	kindAccess   = "access_rule"      // name = target and value
-	kindList     = "list"             // of the account; name = its name
+	kindAgent    = "agent_rule"
+	kindPage     = "error_page" // name = its id; without a zone, of the account
+	kindList     = "list"       // of the account; name = its name
 )
 
 // compileZone reads a zone of the store in the form in which the edge serves it:
@@ -81,7 +83,7 @@ func useOf(t *store.Tx, cfg *config.Config) (config.Use, error) {
 
 // rulesOf are the rules of a zone's objects in the configuration's form.
 func rulesOf(z store.Zone, objects []store.Object) (map[string]any, error) {
-	rules, access := map[string]any{}, []map[string]any{}
+	rules, access, agents := map[string]any{}, []map[string]any{}, []map[string]any{}
 	for _, o := range objects {
 		switch o.Kind {
 		case kindRuleset:
@@ -104,9 +106,15 @@ func rulesOf(z store.Zone, objects []store.Object) (map[string]any, error) {
 				return nil, err
 			}
 			access = append(access, x)
+		case kindAgent:
+			x, err := agentForConfig(o)
+			if err != nil {
+				return nil, err
+			}
+			agents = append(agents, x)
 		}
 	}
-	rules["ip_access"] = access
+	rules["ip_access"], rules["user_agents"] = access, agents
 	if v, ok := z.Settings["hotlink_protection"]; ok {
 		rules["hotlink_protection"] = v
 	}
@@ -138,6 +146,9 @@ func compileParts(z store.Zone, objects []store.Object, use config.Use) (config.
 	}
 	out := cfg.Zones[0]
 	out.ID, out.Line, out.Serial = z.ID, 0, uint32(z.Serial) //nolint:gosec // serials are 32 bits and go round (RFC 1982)
+	if out.ErrorPages, err = pagesOf(objects); err != nil {
+		return config.Zone{}, err
+	}
 	for _, o := range objects {
 		switch o.Kind {
 		case kindDNSSEC:

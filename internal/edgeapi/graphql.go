@@ -32,8 +32,9 @@ type graphError struct {
 	Path    []any  `json:"path"`
 }
 
-// graphQL answers the documented query for security events: viewer, zones by
-// zoneTag, firewallEventsAdaptive with filter, limit and orderBy.
+// graphQL answers the documented queries for security events and for counts of
+// answers: viewer, zones by zoneTag, firewallEventsAdaptive and
+// httpRequestsAdaptiveGroups with filter, limit and orderBy.
 func (a *API) graphQL(c *call) (*reply, error) {
 	var in graphIn
 	if err := c.read(&in); err != nil {
@@ -135,8 +136,10 @@ func (g *graph) zones(f *ast.Field) (any, error) {
 				return id, nil
 			case "firewallEventsAdaptive":
 				return g.events(f, id, z.Name)
+			case "httpRequestsAdaptiveGroups":
+				return g.traffic(f, z.Name)
 			}
-			return nil, unknownField(f, "zoneTag", "firewallEventsAdaptive")
+			return nil, unknownField(f, "zoneTag", "firewallEventsAdaptive", "httpRequestsAdaptiveGroups")
 		})
 		if err != nil {
 			return nil, err
@@ -146,19 +149,28 @@ func (g *graph) zones(f *ast.Field) (any, error) {
 	return out, nil
 }
 
+// limit is how many rows a field asks for.
+func (g *graph) limit(f *ast.Field) (int, error) {
+	v, err := g.arg(f, "limit")
+	if err != nil || v == nil {
+		return maxEvents, err
+	}
+	var n int
+	if _, err := fmt.Sscan(fmt.Sprint(v), &n); err != nil || n < 1 || n > maxEvents {
+		return 0, fmt.Errorf("limit must be a number from 1 to %d", maxEvents)
+	}
+	return n, nil
+}
+
 // events answers firewallEventsAdaptive of a zone.
 func (g *graph) events(f *ast.Field, zone, name string) (any, error) {
 	filter, err := g.arg(f, "filter")
 	if err != nil {
 		return nil, err
 	}
-	limit := maxEvents
-	if v, err := g.arg(f, "limit"); err != nil {
+	limit, err := g.limit(f)
+	if err != nil {
 		return nil, err
-	} else if v != nil {
-		if _, err := fmt.Sscan(fmt.Sprint(v), &limit); err != nil || limit < 1 || limit > maxEvents {
-			return nil, fmt.Errorf("limit must be a number from 1 to %d", maxEvents)
-		}
 	}
 	conds, _ := filter.(map[string]any)
 	var rows []map[string]any

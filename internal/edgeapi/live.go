@@ -29,6 +29,7 @@ type Live struct {
 	mu    sync.Mutex
 	zones map[string]config.Zone // by id; guarded by mu
 	lists []config.List          // guarded by mu
+	pages map[string]string      // the account's error pages; guarded by mu
 	// authorities are the origin CA's certificates by their PEM text: the same one
 	// stays the same value, so that connections that it vouches for stay usable.
 	authorities map[string]*x509.Certificate // guarded by mu
@@ -48,7 +49,7 @@ func NewLive(ctx context.Context, s *store.Store, e *edge.Edge, log *slog.Logger
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(l.loadLists(t), l.loadAuthorities(t)); err != nil {
+		if err := errors.Join(l.loadLists(t), l.loadPages(t), l.loadAuthorities(t)); err != nil {
 			return err
 		}
 		for _, z := range zones {
@@ -78,7 +79,7 @@ func (l *Live) committed(c store.Changed) {
 			}
 		}
 		if c.Global {
-			return errors.Join(l.loadTokens(t), l.loadLists(t), l.loadAuthorities(t))
+			return errors.Join(l.loadTokens(t), l.loadLists(t), l.loadPages(t), l.loadAuthorities(t))
 		}
 		return nil
 	})
@@ -111,6 +112,15 @@ func (l *Live) loadLists(t *store.Tx) (err error) {
 	return err
 }
 
+func (l *Live) loadPages(t *store.Tx) error {
+	all, err := t.Objects(kindPage, "")
+	if err != nil {
+		return err
+	}
+	l.pages, err = pagesOf(all)
+	return err
+}
+
 func (l *Live) loadTokens(t *store.Tx) error {
 	all, err := t.Tokens()
 	if err != nil {
@@ -139,6 +149,11 @@ func (l *Live) loadTokens(t *store.Tx) error {
 func (l *Live) apply() error {
 	all := make([]config.Zone, 0, len(l.zones))
 	for _, z := range l.zones {
+		if len(l.pages) > 0 { // the zone's own go before the account's (custom-errors)
+			own := z.ErrorPages
+			z.ErrorPages = maps.Clone(l.pages)
+			maps.Copy(z.ErrorPages, own)
+		}
 		all = append(all, z)
 	}
 	slices.SortFunc(all, func(a, b config.Zone) int { return cmp.Compare(a.Name, b.Name) })

@@ -1,6 +1,9 @@
 package edgeapi
 
-import "net/http"
+import (
+	"net/http"
+	"slices"
+)
 
 // route is one call that is served.
 type route struct {
@@ -38,12 +41,18 @@ var (
 	analytics     = need{"Analytics", false}
 	accessRead    = need{"Firewall Services", false}
 	accessWrite   = need{"Firewall Services", true}
+	pagesRead     = need{"Custom Pages", false}
+	pagesWrite    = need{"Custom Pages", true}
 	listsRead     = need{"Account Rule Lists", false}
 	listsWrite    = need{"Account Rule Lists", true}
 )
 
 // routes lists what is served; to add a call is one line.
 func (a *API) routes() []route {
+	return slices.Concat(a.mainRoutes(), a.agentRoutes(), a.pageRoutes())
+}
+
+func (a *API) mainRoutes() []route {
 	return []route{
 		{"GET", "/user", anyToken, a.user, "the caller", nil, false},
 		{"GET", "/user/tokens/verify", anyToken, a.verifyToken, "is the token valid", nil, false},
@@ -124,7 +133,7 @@ func (a *API) routes() []route {
 		{"POST", "/accounts/{account}/rules/lists/{list}/items", listsWrite, a.addListItems, "add items", []itemIn{}, false},
 		{"PUT", "/accounts/{account}/rules/lists/{list}/items", listsWrite, a.replaceListItems, "replace all items", []itemIn{}, false},
 		{"DELETE", "/accounts/{account}/rules/lists/{list}/items", listsWrite, a.deleteListItems, "take items out", itemsOut{}, false},
-		{"POST", "/graphql", anyToken, a.graphQL, "security events: viewer, zones, firewallEventsAdaptive", graphIn{}, true},
+		{"POST", "/graphql", anyToken, a.graphQL, "security events and counts of answers: viewer, zones, firewallEventsAdaptive, httpRequestsAdaptiveGroups", graphIn{}, true},
 
 		{"GET", "/zones/{zone}/custom_certificates", sslRead, a.customCerts, "list uploaded certificates", nil, false},
 		{"POST", "/zones/{zone}/custom_certificates", sslWrite, a.addCustomCert, "upload a certificate for visitors", certIn{}, false},

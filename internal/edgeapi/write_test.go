@@ -166,6 +166,13 @@ func (k *kept) zone(name string) string {
 // visit asks the edge for a site.
 func (k *kept) visit(host, path string) *http.Response {
 	k.t.Helper()
+	resp, _ := k.fetch(host, path)
+	return resp
+}
+
+// fetch asks the edge for a site and reads what it answers.
+func (k *kept) fetch(host, path string) (*http.Response, string) {
+	k.t.Helper()
 	req, err := http.NewRequest("GET", "http://"+k.http+path, nil)
 	if err != nil {
 		k.t.Fatal(err)
@@ -175,8 +182,12 @@ func (k *kept) visit(host, path string) *http.Response {
 	if err != nil {
 		k.t.Fatal(err)
 	}
-	resp.Body.Close()
-	return resp
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	return resp, string(b)
 }
 
 func TestZoneLife(t *testing.T) {

@@ -7,8 +7,11 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 
+	"github.com/cloudflare/cloudflare-go/v7/custom_pages"
 	"github.com/cloudflare/cloudflare-go/v7/firewall"
 	"github.com/cloudflare/cloudflare-go/v7/origin_ca_certificates"
 	"github.com/cloudflare/cloudflare-go/v7/rules"
@@ -49,6 +52,52 @@ func TestAccessRulesAndLists(t *testing.T) {
 		t.Errorf("%d items of %d", n, len(items))
 	}
 	must[*rules.ListDeleteResponse](t)(rules.NewListService(e.options(rootToken)...).Delete(ctx(t), l.ID, with(rules.ListDeleteParams{}, "AccountID", account)))
+}
+
+func TestAgentRulesAndPages(t *testing.T) {
+	e := start(t)
+	id := newZone(t, e, "shop.example")
+	agents := firewall.NewUARuleService(e.options(rootToken)...)
+	what := with(firewall.UARuleNewParamsConfiguration{}, "Target", firewall.UARuleNewParamsConfigurationTargetUA, "Value", "BadBot/1.0")
+	rule := must[*firewall.UARuleNewResponse](t)(agents.New(ctx(t), with(firewall.UARuleNewParams{}, "ZoneID", id, "Mode", firewall.UARuleNewParamsModeBlock, "Configuration", what)))
+	if rule.Mode != "block" || rule.Configuration.Value != "BadBot/1.0" || rule.Paused {
+		t.Errorf("rule %+v", rule)
+	}
+	paused := must[*firewall.UARuleUpdateResponse](t)(agents.Update(ctx(t), rule.ID, with(firewall.UARuleUpdateParams{}, "ZoneID", id, "Mode", firewall.UARuleUpdateParamsModeChallenge,
+		"Paused", true, "Configuration", with(firewall.UARuleUpdateParamsConfiguration{}, "Target", firewall.UARuleUpdateParamsConfigurationTarget("ua"), "Value", "BadBot/2.0"))))
+	if !paused.Paused || paused.Mode != "challenge" {
+		t.Errorf("paused %+v", paused)
+	}
+	n := 0
+	for it := agents.ListAutoPaging(ctx(t), with(firewall.UARuleListParams{}, "ZoneID", id)); it.Next(); {
+		n++
+	}
+	if n != 1 {
+		t.Errorf("%d rules", n)
+	}
+	must[*firewall.UARuleDeleteResponse](t)(agents.Delete(ctx(t), rule.ID, with(firewall.UARuleDeleteParams{}, "ZoneID", id)))
+
+	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, "sorry ::CLOUDFLARE_ERROR_500S_BOX::")
+	}))
+	defer site.Close()
+	pages := custom_pages.NewCustomPageService(e.options(rootToken)...)
+	set := must[*custom_pages.CustomPageUpdateResponse](t)(pages.Update(ctx(t), "500_errors", with(custom_pages.CustomPageUpdateParams{}, "ZoneID", id,
+		"State", custom_pages.CustomPageUpdateParamsStateCustomized, "URL", site.URL)))
+	if set.State != "customized" || set.URL != site.URL {
+		t.Errorf("page %+v", set)
+	}
+	got := must[*custom_pages.CustomPageGetResponse](t)(pages.Get(ctx(t), "500_errors", with(custom_pages.CustomPageGetParams{}, "ZoneID", id)))
+	if got.State != "customized" || len(got.RequiredTokens) != 1 {
+		t.Errorf("page %+v", got)
+	}
+	n = 0
+	for it := pages.ListAutoPaging(ctx(t), with(custom_pages.CustomPageListParams{}, "ZoneID", id)); it.Next(); {
+		n++
+	}
+	if n < 5 {
+		t.Errorf("%d pages", n)
+	}
 }
 
 func TestOriginCA(t *testing.T) {
