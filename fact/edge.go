@@ -64,6 +64,7 @@ type EdgeExchange struct {
 	Host   string               `json:"host"`
 	Origin netip.AddrPort       `json:"origin,omitzero"`
 	Name   string               `json:"name,omitempty"` // origin name, for resolve faults
+	Pool   string               `json:"pool,omitempty"` // of the load balancer, whose origin it is
 	Egress netip.Addr           `json:"egress,omitzero"`
 	Scheme string               `json:"scheme,omitempty"`
 	SSL    originward.SSLMode   `json:"ssl,omitempty"`

@@ -26,6 +26,8 @@ type Config struct {
 	Tokens   []Token
 	APITLS   *tls.Certificate // nil = the API speaks plain HTTP
 	Zones    []Zone
+	Monitors []Monitor
+	Pools    []Pool
 	Lists    []List
 	Geo      Geo
 	Events   Log // security events
@@ -91,6 +93,7 @@ type Zone struct {
 	Serial         uint32           // of the SOA record; 0 = the DNS server's choice
 	DNSSEC         *DNSKey          // nil = answers are not signed
 	Rules          Rules
+	LoadBalancers  []LoadBalancer
 	ErrorPages     map[string]string // own pages by their ids ("500_errors"), whole
 }
 

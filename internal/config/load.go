@@ -32,6 +32,9 @@ type Use struct {
 	Response bool   // it may look at the response
 	Places   bool   // there is a database of addresses
 	Lists    []List // named lists
+	// Monitors and Pools are what pools and load balancers may refer to.
+	Monitors []Monitor
+	Pools    []Pool
 }
 
 // Load reads the file at path. Its error is a [Problems] when the file could be

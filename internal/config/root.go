@@ -10,11 +10,11 @@ import (
 )
 
 // topLevelKeys lists the keys of the file, for messages about an empty one.
-var topLevelKeys = []string{"listen", "colo", "egress", "resolver", "data", "store", "dns", "timers", "limits", "trust", "tls", "cache", "api_tokens", "api_tls", "lists", "geo", "access_log", "security_events", "error_pages", "custom_errors", "zones"}
+var topLevelKeys = []string{"listen", "colo", "egress", "resolver", "data", "store", "dns", "timers", "limits", "trust", "tls", "cache", "api_tokens", "api_tls", "lists", "geo", "access_log", "security_events", "error_pages", "custom_errors", "monitors", "pools", "zones"}
 
 func (r *reader) config(v value) *Config {
 	c := &Config{File: r.file, Colo: "LAB", Timers: DefaultTimers(), DNS: DNS{RateLimit: defaultRateLimit}}
-	var listen, lists, geo, zones, errors value
+	var listen, lists, geo, zones, errors, monitors, pools value
 	if !v.object(
 		key{"listen", func(v value) { listen = v; c.Listen = v.listen() }},
 		key{"colo", func(v value) { c.Colo = v.colo() }},
@@ -36,6 +36,8 @@ func (r *reader) config(v value) *Config {
 		key{"security_events", func(v value) { c.Events = v.log() }},
 		key{"error_pages", func(v value) { c.ErrorPages = v.errorPages() }},
 		key{"custom_errors", func(v value) { errors = v }},
+		key{"monitors", func(v value) { monitors = v }},
+		key{"pools", func(v value) { pools = v }},
 		key{"zones", func(v value) { zones = v }},
 	) {
 		return c
@@ -51,6 +53,14 @@ func (r *reader) config(v value) *Config {
 	}
 	if errors.n != nil {
 		c.CustomErrors = errors.errorRules()
+	}
+	if monitors.n != nil {
+		c.Monitors = monitors.monitors()
+		r.use.Monitors = append(c.Monitors, r.use.Monitors...)
+	}
+	if pools.n != nil {
+		c.Pools = pools.pools()
+		r.use.Pools = append(c.Pools, r.use.Pools...)
 	}
 	if zones.n != nil {
 		c.Zones = zones.zones()

@@ -43,7 +43,7 @@ func (v value) zone() (Zone, bool) {
 	}
 	z := Zone{Line: v.n.Line}
 	z.SSL = originward.SSLFull
-	var records, rules, cert value
+	var records, rules, cert, balancers value
 	if !v.object(
 		key{"name", func(v value) { z.Name, _ = v.hostName(false) }},
 		key{"ssl", func(v value) { z.SSL = v.sslMode() }},
@@ -63,6 +63,7 @@ func (v value) zone() (Zone, bool) {
 		key{"origin_pull_certificate", func(v value) { z.ClientCert = v.keyPair() }},
 		key{"records", func(v value) { records = v }},
 		key{"rules", func(v value) { rules = v }},
+		key{"load_balancers", func(v value) { balancers = v }},
 		key{"error_pages", func(v value) { z.ErrorPages = v.errorPages() }},
 	) {
 		return z, false
@@ -79,6 +80,9 @@ func (v value) zone() (Zone, bool) {
 	}
 	if rules.n != nil {
 		z.Rules = rules.rules()
+	}
+	if balancers.n != nil {
+		z.LoadBalancers = balancers.loadBalancers(z.Name)
 	}
 	return z, true
 }

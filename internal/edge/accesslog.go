@@ -90,6 +90,7 @@ func (v *visit) appendLogOrigin(b []byte) []byte {
 		b = append(b, '"')
 	}
 	b = logField(b, "origin_name", v.name)
+	b = logField(b, "pool", v.pool)
 	b = logField(b, "origin_scheme", v.plan.Scheme)
 	b = logFlag(b, "reused", v.reused)
 	b = logFlag(b, "retried", v.retried)

@@ -12,6 +12,7 @@
 //	loop.go                   requests that have been here before
 //	rules.go                  custom rules and rate limits
 //	origin.go                 SSL mode → plan → address → exchange, one retry
+//	balanced.go, health.go    the same for a load balancer: pool → origin; who is healthy
 //	tohead.go                 the request head as the origin gets it
 //	respond.go, respond2.go   the response as the visitor gets it
 //	answer.go                 answers of the edge's own

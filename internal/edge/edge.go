@@ -16,6 +16,8 @@ import (
 	"github.com/originward/originward/fact"
 	"github.com/originward/originward/internal/config"
 	"github.com/originward/originward/internal/edge/cache"
+	"github.com/originward/originward/internal/edge/monitor"
+	"github.com/originward/originward/internal/edge/pool"
 	"github.com/originward/originward/internal/edge/rules"
 	"github.com/originward/originward/internal/edge/traffic"
 )
@@ -47,6 +49,10 @@ type Edge struct {
 	tls      visitorTLS
 	loopID   []byte // this edge's entry in CDN-Loop
 	turn     atomic.Uint32
+	health   healthEvents
+	// registry keeps the health of origins and sessions over configurations.
+	registry *pool.Registry
+	watch    *monitor.Watch // from Start on; guarded by apply
 	own      atomic.Pointer[ownAddrs]
 
 	leaving  atomic.Bool // a successor serves: connections end with their next response
@@ -81,7 +87,12 @@ func New(cfg *config.Config, o Options) (*Edge, error) {
 		e.now = time.Now
 	}
 	e.tls = e.newVisitorTLS()
-	st, err := newState(cfg, nil, e.now)
+	secret, err := sessionSecret(cfg.Data)
+	if err != nil {
+		return nil, fmt.Errorf("key of sessions: %w", err)
+	}
+	e.registry = pool.NewRegistry(secret)
+	st, err := newState(cfg, nil, e.registry, e.now)
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +121,9 @@ func (e *Edge) Start() error {
 	e.apply.Lock()
 	defer e.apply.Unlock()
 	cfg := e.Config()
+	e.startWatch()
 	if err := e.relisten(cfg); err != nil {
+		e.watch.Close()
 		return err
 	}
 	e.work.Go(e.flushLog)
@@ -131,7 +144,7 @@ func (e *Edge) Apply(cfg *config.Config) error {
 		return errors.New("the edge is shutting down")
 	}
 	old := e.state.Load()
-	st, err := newState(withStored(cfg, e.stored), old, e.now)
+	st, err := newState(withStored(cfg, e.stored), old, e.registry, e.now)
 	if err != nil {
 		return err
 	}
@@ -146,6 +159,7 @@ func (e *Edge) Apply(cfg *config.Config) error {
 	e.measures.loaded.Store(time.Now().UnixNano())
 	e.useTickets(cfg.TLS)
 	old.retire(st)
+	e.poolsInForce(st)
 	e.tell()
 	for _, w := range cfg.Warnings {
 		e.log.Warn("configuration", "problem", w.Error())
@@ -173,6 +187,7 @@ func (e *Edge) Shutdown(ctx context.Context) error {
 	}
 	e.mu.Unlock()
 	close(e.stop)
+	e.endWatch()
 	done := make(chan struct{})
 	go func() {
 		e.work.Wait()

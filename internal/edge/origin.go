@@ -6,6 +6,8 @@ import (
 	"net/netip"
 
 	"github.com/originward/originward"
+	"github.com/originward/originward/internal/edge/pool"
+	"github.com/originward/originward/internal/edge/rules"
 	"github.com/originward/originward/internal/exchange"
 	"github.com/originward/originward/internal/http1"
 )
@@ -17,10 +19,13 @@ var (
 
 // fromOrigin asks the origin and passes its response on, or answers its fault.
 func (v *visit) fromOrigin() {
-	plan, ok := exchange.PlanFor(v.sslMode(), v.conn.scheme(), v.conn.local.Port(), v.siteName(),
-		exchange.Overrides{Port: v.routing.Port, Host: v.routing.HostHeader, SNI: v.routing.SNI})
-	if !ok {
-		v.fail(&originward.Fault{Phase: originward.PhaseRequest, Type: originward.ProxyConfigurationError, Err: errors.New("the zone has no SSL mode")})
+	if b := v.balancer(); b != nil {
+		v.fromPool(b)
+		return
+	}
+	plan, f := v.planned(v.routing)
+	if f != nil {
+		v.fail(f)
 		return
 	}
 	v.plan = plan
@@ -32,9 +37,7 @@ func (v *visit) fromOrigin() {
 		return
 	}
 	v.prepare()
-	if v.presence != nil && (!v.upload.any || v.upload.all) { // nothing more is read from the visitor
-		v.presence.asked.Store(v.began.UnixNano())
-	}
+	v.awaited()
 	turn := v.edge.turn.Add(1)
 	tried := v.site.turn(len(addrs))
 	c, h, f := v.attempt(ctx, addrs[tried], altHost, turn)
@@ -47,6 +50,41 @@ func (v *visit) fromOrigin() {
 			c, h, f = v.attempt(ctx, next, altHost, turn)
 		}
 	}
+	v.concluded(c, h, f)
+}
+
+// balancer is the load balancer whose pools answer for the site; nil = none. An
+// origin rule that names another host leads to that one's.
+func (v *visit) balancer() *pool.Balancer {
+	if !v.st.routes.balanced {
+		return nil
+	}
+	s := v.site
+	if v.routing.Host != "" {
+		s = &site{target: v.routing.Host}
+	}
+	return v.st.routes.balancer(s)
+}
+
+// planned decides how the origin is spoken with.
+func (v *visit) planned(r rules.Routing) (exchange.Plan, *originward.Fault) {
+	plan, ok := exchange.PlanFor(v.sslMode(), v.conn.scheme(), v.conn.local.Port(), v.siteName(),
+		exchange.Overrides{Port: r.Port, Host: r.HostHeader, SNI: r.SNI})
+	if !ok {
+		return plan, &originward.Fault{Phase: originward.PhaseRequest, Type: originward.ProxyConfigurationError, Err: errors.New("the zone has no SSL mode")}
+	}
+	return plan, nil
+}
+
+// awaited notes that the visitor waits from now on, when nothing more is read from it.
+func (v *visit) awaited() {
+	if v.presence != nil && (!v.upload.any || v.upload.all) {
+		v.presence.asked.Store(v.began.UnixNano())
+	}
+}
+
+// concluded passes the response of the last exchange on, or answers its fault.
+func (v *visit) concluded(c *exchange.Conn, h *http1.ResponseHead, f *originward.Fault) {
 	if f != nil {
 		v.upload.drop(v.interrupt)
 		v.upload.settle()
@@ -55,6 +93,16 @@ func (v *visit) fromOrigin() {
 	}
 	v.respond(c, h)
 	v.upload.settle()
+}
+
+// allowed tells why an address must not be contacted.
+func (v *visit) allowed(port uint16) func(netip.Addr) error {
+	return func(a netip.Addr) error {
+		if p := v.edge.prohibited(a, port); p != nil {
+			return p
+		}
+		return nil
+	}
 }
 
 // again tells that the request can be sent to another address: nothing of it has
@@ -95,12 +143,7 @@ func (v *visit) addresses(ctx context.Context) (addrs []netip.Addr, altHost stri
 		}
 		return addrs, target, nil
 	}
-	check := func(a netip.Addr) error {
-		if p := v.edge.prohibited(a, v.plan.Port); p != nil {
-			return p
-		}
-		return nil
-	}
+	check := v.allowed(v.plan.Port)
 	v.edge.flights.enter(v)
 	defer v.edge.flights.leave(v)
 	addrs, f = exchange.Resolve(ctx, v.st.resolver, exchange.Profile{Resolve: v.st.cfg.Timers.Resolve}, name, check, &v.trace)
@@ -110,6 +153,7 @@ func (v *visit) addresses(ctx context.Context) (addrs []netip.Addr, altHost stri
 // prepare writes the request.
 func (v *visit) prepare() {
 	v.buf = v.requestHead()
+	v.headEnd = len(v.buf)
 	v.upload.begin(v)
 	v.req = exchange.Request{
 		Method:     v.method,

@@ -46,6 +46,7 @@ type record struct {
 	ray    ray.ID
 	host   string
 	name   string
+	pool   string
 	scheme string
 	pair   pair
 	ssl    originward.SSLMode
@@ -105,19 +106,22 @@ func (r *records) add(v *visit) {
 }
 
 // addTried remembers an attempt after which another address is tried.
-func (r *records) addTried(v *visit, f *originward.Fault) {
+func (r *records) addTried(v *visit, f *originward.Fault) { r.put(triedRecord(v, f), true) }
+
+// triedRecord is the record of an attempt after which another address is tried.
+func triedRecord(v *visit, f *originward.Fault) record {
 	x := newRecord(v)
 	code := f.Code()
 	x.code, x.number, x.phase, x.fault, x.again = code.Status, code.Error, f.Phase, f.Type, true
 	if v.faultAs != nil {
 		x.errno, x.detail = v.faultAs.Errno, v.faultAs.Detail
 	}
-	r.put(x, true)
+	return x
 }
 
 func newRecord(v *visit) record {
 	x := record{
-		at: v.began, ray: v.ray, name: v.name, scheme: v.plan.Scheme, pair: pair{v.origin, v.egress},
+		at: v.began, ray: v.ray, name: v.name, pool: v.pool, scheme: v.plan.Scheme, pair: pair{v.origin, v.egress},
 		code: v.status, number: v.errCode, rule: v.ruleID, reused: v.reused, trace: v.trace,
 	}
 	switch {
@@ -230,7 +234,7 @@ func (r *records) egressSeen() []netip.Addr {
 
 func (x *record) fact() fact.EdgeExchange {
 	return fact.EdgeExchange{
-		At: x.at.UTC(), Ray: x.ray.String(), Host: x.host, Origin: x.pair.origin, Name: x.name, Egress: x.pair.egress,
+		At: x.at.UTC(), Ray: x.ray.String(), Host: x.host, Origin: x.pair.origin, Name: x.name, Pool: x.pool, Egress: x.pair.egress,
 		Scheme: x.scheme, SSL: x.ssl, Code: x.code, Error: x.number, Phase: x.phase, Fault: x.fault, Detail: x.detail,
 		Errno: x.errno, Phases: x.trace.Phases(), Reused: x.reused, Rule: x.rule, Retried: x.again, Left: x.left,
 	}

@@ -35,7 +35,7 @@ func (v *visit) edgeLines(b []byte, fromOrigin bool) []byte {
 	b = append(b, v.rayID[:]...)
 	b = append(b, "\r\n"...)
 	if fromOrigin {
-		b = v.cache.lines(b)
+		b = v.cookieLine(v.cache.lines(b))
 		if v.status >= 500 {
 			b = append(b, "Proxy-Status: originward; received-status="...)
 			b = append(b, byte('0'+v.status/100), byte('0'+v.status/10%10), byte('0'+v.status%10))

@@ -11,6 +11,7 @@ import (
 	"github.com/originward/originward/internal/config"
 	"github.com/originward/originward/internal/edge/cache"
 	"github.com/originward/originward/internal/edge/meter"
+	"github.com/originward/originward/internal/edge/pool"
 	"github.com/originward/originward/internal/edge/rules"
 	"github.com/originward/originward/internal/exchange"
 )
@@ -36,8 +37,9 @@ type site struct {
 	zone    *zone
 	name    string // as in the records, maybe "*.…"
 	proxied bool
-	addrs   []netip.Addr // of A and AAAA records
-	target  string       // of a CNAME; empty = none
+	addrs   []netip.Addr   // of A and AAAA records
+	target  string         // of a CNAME; empty = none
+	lb      *pool.Balancer // in place of the records; nil = none
 	next    atomic.Uint32
 }
 
@@ -48,6 +50,8 @@ type routes struct {
 	// nodes holds every name that exists in the DNS tree, also those between a record and
 	// its zone: a wildcard does not reach past one (RFC 4592 section 2.2).
 	nodes map[string]struct{}
+	// balanced tells that some site has a load balancer.
+	balanced bool
 }
 
 func newRoutes() *routes {
@@ -77,6 +81,35 @@ func (r *routes) add(z *zone) {
 			s.target = rec.Content
 		}
 	}
+}
+
+// balance puts a zone's load balancers in the place of records of the same name (load-balancing
+// dns-records: a record counts only where it is more specific).
+func (r *routes) balance(z *zone, reg *pool.Registry, pools map[string]*pool.Pool) {
+	for _, c := range z.LoadBalancers {
+		if !c.Enabled {
+			continue // its records answer, where there are any
+		}
+		for n := strings.TrimPrefix(c.Name, "*."); n != z.Name && n != ""; n = parent(n) {
+			r.nodes[n] = struct{}{}
+		}
+		r.sites[c.Name] = &site{zone: z, name: c.Name, proxied: true, lb: reg.Balancer(c, pools)}
+		r.balanced = true
+	}
+}
+
+// balancer is the load balancer of a site, or of the one of this edge that its
+// CNAME leads to; nil = none.
+func (r *routes) balancer(s *site) *pool.Balancer {
+	for range maxChain {
+		if s.lb != nil || s.target == "" {
+			return s.lb
+		}
+		if _, s = r.find([]byte(s.target)); s == nil {
+			return nil
+		}
+	}
+	return nil
 }
 
 func parent(name string) string {

@@ -13,6 +13,7 @@ import (
 	"github.com/originward/originward/internal/config"
 	"github.com/originward/originward/internal/edge/localca"
 	"github.com/originward/originward/internal/edge/meter"
+	"github.com/originward/originward/internal/edge/pool"
 	"github.com/originward/originward/internal/exchange"
 )
 
@@ -33,12 +34,13 @@ type state struct {
 	now      func() time.Time
 	limits   config.Limits // with the default of Connections
 	compiler *compiler
+	pools    map[string]*pool.Pool // by id
 	surroundings
 }
 
 // newState builds a state. old, which may be nil, lends what has not changed:
 // pools of connections, the resolver's memory, the local CA.
-func newState(cfg *config.Config, old *state, now func() time.Time) (*state, error) {
+func newState(cfg *config.Config, old *state, reg *pool.Registry, now func() time.Time) (*state, error) {
 	st := &state{cfg: cfg, routes: newRoutes(), clients: map[time.Duration]*exchange.Client{}, compiler: newCompiler(cfg, old), limits: limitsOf(cfg), now: now}
 	for _, a := range cfg.Egress {
 		if a.Is4() {
@@ -69,12 +71,14 @@ func newState(cfg *config.Config, old *state, now func() time.Time) (*state, err
 	} else {
 		st.trust = newTrust(cfg.Trust, now)
 	}
+	st.pools = reg.Pools(cfg.Pools, cfg.Monitors)
 	for _, zc := range cfg.Zones {
 		z, err := st.newZone(zc, old)
 		if err != nil {
 			return nil, err
 		}
 		st.routes.add(z)
+		st.routes.balance(z, reg, st.pools)
 	}
 	st.newTLS()
 	return st, nil
@@ -157,7 +161,7 @@ func profile(t config.Timers, read time.Duration) exchange.Profile {
 }
 
 func newTrust(t config.Trust, now func() time.Time) *exchange.Trust {
-	return &exchange.Trust{Roots: pool(t.Roots), OriginCA: pool(t.OriginCA), Custom: pool(t.Custom), Now: now}
+	return &exchange.Trust{Roots: certPool(t.Roots), OriginCA: certPool(t.OriginCA), Custom: certPool(t.Custom), Now: now}
 }
 
 // sameTrust tells whether two configurations hold the very same certificates: those
@@ -166,8 +170,8 @@ func sameTrust(a, b config.Trust) bool {
 	return slices.Equal(a.Roots, b.Roots) && slices.Equal(a.OriginCA, b.OriginCA) && slices.Equal(a.Custom, b.Custom)
 }
 
-// pool is nil for no certificates: the seam's word for "none given".
-func pool(certs []*x509.Certificate) *x509.CertPool {
+// certPool is nil for no certificates: the seam's word for "none given".
+func certPool(certs []*x509.Certificate) *x509.CertPool {
 	if len(certs) == 0 {
 		return nil
 	}

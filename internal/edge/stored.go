@@ -13,6 +13,8 @@ type Stored struct {
 	Zones    []config.Zone
 	Lists    []config.List
 	OriginCA []*x509.Certificate // authorities that the strict modes trust, too
+	Monitors []config.Monitor
+	Pools    []config.Pool
 }
 
 // SetStored puts zones and lists in force beside those of the configuration file,
@@ -26,13 +28,14 @@ func (e *Edge) SetStored(s Stored) error {
 		return errors.New("the edge is shutting down")
 	}
 	old := e.state.Load()
-	st, err := newState(withStored(e.file, s), old, e.now)
+	st, err := newState(withStored(e.file, s), old, e.registry, e.now)
 	if err != nil {
 		return err
 	}
 	e.stored = s
 	e.state.Store(st)
 	old.retire(st)
+	e.poolsInForce(st)
 	e.tell()
 	return nil
 }
@@ -55,12 +58,14 @@ func (e *Edge) tell() {
 
 // withStored is a configuration with what is stored beside its own.
 func withStored(cfg *config.Config, st Stored) *config.Config {
-	if len(st.Zones)+len(st.Lists)+len(st.OriginCA) == 0 {
+	if len(st.Zones)+len(st.Lists)+len(st.OriginCA)+len(st.Monitors)+len(st.Pools) == 0 {
 		return cfg
 	}
 	all := *cfg
 	all.Trust.OriginCA = append(slices.Clone(cfg.Trust.OriginCA), st.OriginCA...)
 	all.Zones, all.Lists = slices.Clone(cfg.Zones), slices.Clone(cfg.Lists)
+	all.Monitors = append(slices.Clone(cfg.Monitors), st.Monitors...)
+	all.Pools = append(slices.Clone(cfg.Pools), st.Pools...)
 	for _, z := range st.Zones {
 		if !slices.ContainsFunc(cfg.Zones, func(f config.Zone) bool { return f.Name == z.Name }) {
 			all.Zones = append(all.Zones, z)

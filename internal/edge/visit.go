@@ -70,6 +70,7 @@ type visit struct {
 	ruling
 
 	buf      []byte // head towards the origin, reused
+	headEnd  int    // where in buf the head ends
 	hostBuf  []byte
 	keyBuf   []byte
 	trace    exchange.Trace
@@ -116,6 +117,7 @@ type outcome struct {
 	faultAs *fact.Fault
 	origin  netip.AddrPort
 	name    string // origin name that was resolved
+	pool    string // whose origin it is; empty = of none
 	egress  netip.Addr
 	plan    exchange.Plan
 	reused  bool
@@ -125,6 +127,8 @@ type outcome struct {
 	sent    int64            // body bytes towards the visitor
 	cut     bool             // the response could not be sent whole
 	left    originward.Phase // what was waited for when the visitor left; empty = it stayed
+	// setCookie begins a session with the origin; empty = none begins.
+	setCookie string
 }
 
 // bound are a visit's methods as functions, made once.

@@ -71,7 +71,11 @@ func world(t testing.TB, resolver netip.AddrPort) *config.Config {
 			"sub.shop.example NS 300 ns.sub.shop.example",
 			"ns.sub.shop.example A 300 203.0.113.53",
 			"mail.shop.example A 1 203.0.113.4",
-		)}}, {
+			"both.shop.example A 600 203.0.113.7",
+			"off.shop.example A 600 203.0.113.8",
+		)}, LoadBalancers: []config.LoadBalancer{
+			{Name: "lb.shop.example", Enabled: true}, {Name: "both.shop.example", Enabled: true}, {Name: "off.shop.example"}, {Name: "*.many.shop.example", Enabled: true},
+		}}, {
 			DNSSEC: key(t), Serial: 7, Zone: originward.Zone{Name: "signed.example", Records: records(t,
 				"signed.example A orange 203.0.113.1", "www.signed.example A 1 203.0.113.2", "*.w.signed.example TXT 1 any",
 				"sub.signed.example NS 300 ns.elsewhere.example",
@@ -168,6 +172,10 @@ func TestAnswers(t *testing.T) {
 		{"orange.shop.example", dns.TypeA, 0, []string{"orange.shop.example. 300 IN A 198.51.100.10"}, "", true},
 		{"orange.shop.example", dns.TypeCNAME, 0, nil, "SOA", true},
 		{"orange.shop.example", dns.TypeTXT, 0, []string{`orange.shop.example. 300 IN TXT "beside"`}, "", true},
+		{"lb.shop.example", dns.TypeA, 0, []string{"lb.shop.example. 300 IN A 198.51.100.10"}, "", true},
+		{"both.shop.example", dns.TypeAAAA, 0, []string{"both.shop.example. 300 IN AAAA 2001:db8::10"}, "", true},
+		{"off.shop.example", dns.TypeA, 0, []string{"off.shop.example. 600 IN A 203.0.113.8"}, "", true},
+		{"x.many.shop.example", dns.TypeA, 0, []string{"x.many.shop.example. 300 IN A 198.51.100.10"}, "", true},
 		{"x.wild.shop.example", dns.TypeA, 0, []string{"x.wild.shop.example. 300 IN A 198.51.100.10"}, "", true},
 		{"a.b.wild.shop.example", dns.TypeA, 0, []string{"a.b.wild.shop.example. 300 IN A 198.51.100.10"}, "", true},
 		{"empty.wild.shop.example", dns.TypeA, 0, nil, "SOA", true},   // exists, so no wildcard (RFC 4592)

@@ -47,7 +47,7 @@ func newSnapshot(cfg *config.Config, own []netip.Addr, f *flattener, now func() 
 // same tells whether the zone would be built the same.
 func (z *zone) same(cfg *config.Zone, d config.DNS, own []netip.Addr) bool {
 	return z.from.Serial == cfg.Serial && z.from.DNSSEC == cfg.DNSSEC && reflect.DeepEqual(z.from.Records, cfg.Records) &&
-		reflect.DeepEqual(z.servers, d.NameServers) && reflect.DeepEqual(z.own, own)
+		reflect.DeepEqual(z.from.LoadBalancers, cfg.LoadBalancers) && reflect.DeepEqual(z.servers, d.NameServers) && reflect.DeepEqual(z.own, own)
 }
 
 // zoneOf finds the zone that holds a name in lower case.

@@ -58,6 +58,12 @@ func newZone(cfg *config.Zone, d config.DNS, own []netip.Addr, now func() time.T
 	for _, r := range cfg.Records {
 		z.add(r)
 	}
+	for _, b := range cfg.LoadBalancers {
+		if b.Enabled { // it goes before records of its name (load-balancing dns-records)
+			n := z.node(b.Name + ".")
+			n.proxied, n.alias = true, ""
+		}
+	}
 	servers := d.NameServers
 	if len(servers) == 0 {
 		servers = []string{"ns1." + cfg.Name}
