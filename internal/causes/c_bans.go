@@ -174,7 +174,7 @@ func judgeProxyHop(v *View) []Verdict {
 			subj.Ranges, subj.Name = []netip.Prefix{h.ban.Prefix}, h.name
 			c := newCase("ban.proxy-hop", subj).Explains(keys...)
 			c.Ask("Is everyone cut off?", fails, originward.Possible, originward.Likely)
-			c.Must("Is a private address banned?", Yes(h.tool+" has banned "+addrText(h.ban.Prefix), h.by...))
+			c.Must("Is an address near the host banned?", Yes(h.tool+" has banned "+addrText(h.ban.Prefix), h.by...))
 			c.Proof("Is that address a hop through which the visitors come?", v.isHop(h, l))
 			c.Proof("Does the packet filter turn it away?", v.hopBlocked(h, l))
 			c.Says("a ban has hit the origin's own hop", h.tool+" has banned "+addrText(h.ban.Prefix)+", through which every visitor comes.")

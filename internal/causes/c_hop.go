@@ -9,7 +9,7 @@ import (
 	"github.com/originward/originward/fact"
 )
 
-// hop is a banned private address.
+// hop is a banned address of the host's own surroundings.
 type hop struct {
 	ban  fact.Ban
 	tool string
@@ -18,8 +18,8 @@ type hop struct {
 	rule *fact.FirewallRule
 }
 
-// bannedHops lists private addresses that a tool has banned, or that a ban
-// rule of the packet filter turns away.
+// bannedHops lists private addresses that a tool has banned, and those, or public
+// ones of the host's own network, that a ban rule of the packet filter turns away.
 func (v *View) bannedHops(l *Leg) []hop {
 	var out []hop
 	for _, it := range v.bans {
@@ -40,12 +40,24 @@ func (v *View) bannedHops(l *Leg) []hop {
 			continue
 		}
 		for _, p := range s.Ranges {
-			if p.Addr().IsPrivate() && p.IsSingleIP() && !slices.ContainsFunc(out, func(h hop) bool { return h.ban.Prefix.Overlaps(p) }) && len(out) < maxShown {
+			if (p.Addr().IsPrivate() || v.neighbour(p.Addr())) && p.IsSingleIP() && !slices.ContainsFunc(out, func(h hop) bool { return h.ban.Prefix.Overlaps(p) }) && len(out) < maxShown {
 				out = append(out, hop{fact.Ban{Prefix: p}, banner(s.Rule), s.Rule.Jail, g.By, s.Rule})
 			}
 		}
 	}
 	return out
+}
+
+// neighbour reports whether an address lies in a network that the host is attached to.
+func (v *View) neighbour(a netip.Addr) bool {
+	for _, it := range v.addresses {
+		for _, i := range it.Fact.Interfaces {
+			if slices.ContainsFunc(i.Addrs, func(p netip.Prefix) bool { return !p.IsSingleIP() && p.Contains(a) }) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // isHop answers whether a banned address is one through which visitors come: a
