@@ -23,6 +23,7 @@ type Config struct {
 	Limits   Limits
 	Trust    Trust
 	TLS      TLS
+	ACME     *ACME // nil = no certificates are asked for
 	Tokens   []Token
 	APITLS   *tls.Certificate // nil = the API speaks plain HTTP
 	Zones    []Zone
@@ -85,6 +86,7 @@ type Zone struct {
 	Line           int              // where it stands in the file
 	Certificate    *tls.Certificate // nil = the edge's local CA issues
 	Staple         Staple           // for Certificate
+	ACME           bool             // certificates for visitors come from the ACME server
 	AlwaysUseHTTPS bool
 	MinTLS         uint16           // lowest version for visitors; 0 = TLS 1.2
 	ReadTimeout    time.Duration    // proxy_read_timeout; 0 = Timers.Read

@@ -10,11 +10,11 @@ import (
 )
 
 // topLevelKeys lists the keys of the file, for messages about an empty one.
-var topLevelKeys = []string{"listen", "colo", "egress", "resolver", "data", "store", "dns", "timers", "limits", "trust", "tls", "cache", "api_tokens", "api_tls", "lists", "geo", "access_log", "security_events", "error_pages", "custom_errors", "monitors", "pools", "zones"}
+var topLevelKeys = []string{"listen", "colo", "egress", "resolver", "data", "store", "dns", "timers", "limits", "trust", "tls", "acme", "cache", "api_tokens", "api_tls", "lists", "geo", "access_log", "security_events", "error_pages", "custom_errors", "monitors", "pools", "zones"}
 
 func (r *reader) config(v value) *Config {
 	c := &Config{File: r.file, Colo: "LAB", Timers: DefaultTimers(), DNS: DNS{RateLimit: defaultRateLimit}}
-	var listen, lists, geo, zones, errors, monitors, pools value
+	var acme, listen, lists, geo, zones, errors, monitors, pools value
 	if !v.object(
 		key{"listen", func(v value) { listen = v; c.Listen = v.listen() }},
 		key{"colo", func(v value) { c.Colo = v.colo() }},
@@ -27,6 +27,7 @@ func (r *reader) config(v value) *Config {
 		key{"limits", func(v value) { c.Limits = v.limits() }},
 		key{"trust", func(v value) { c.Trust = v.trust() }},
 		key{"tls", func(v value) { c.TLS = v.tls() }},
+		key{"acme", func(v value) { acme = v; c.ACME = v.acme() }},
 		key{"cache", func(v value) { c.Cache = v.cache() }},
 		key{"api_tokens", func(v value) { c.Tokens = v.tokens() }},
 		key{"api_tls", func(v value) { c.APITLS = v.keyPair() }},
@@ -64,12 +65,18 @@ func (r *reader) config(v value) *Config {
 	}
 	if zones.n != nil {
 		c.Zones = zones.zones()
+		if acme.n == nil {
+			zones.acmeNeedsServer(c.Zones)
+		}
 	}
 	if listen.n == nil {
 		v.fail("nothing to listen on: listen is missing", "listen: {http: [\"0.0.0.0:80\"], https: [\"0.0.0.0:443\"]}")
 	} else {
 		listen.apiNeedsToken(c)
 		listen.dnsNeedsMore(c)
+	}
+	if c.ACME != nil {
+		acme.acmeNeedsMore(c)
 	}
 	return c
 }

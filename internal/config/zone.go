@@ -43,11 +43,12 @@ func (v value) zone() (Zone, bool) {
 	}
 	z := Zone{Line: v.n.Line}
 	z.SSL = originward.SSLFull
-	var records, rules, cert, balancers value
+	var records, rules, cert, acme, balancers value
 	if !v.object(
 		key{"name", func(v value) { z.Name, _ = v.hostName(false) }},
 		key{"ssl", func(v value) { z.SSL = v.sslMode() }},
 		key{"certificate", func(v value) { cert = v; z.Certificate, z.Staple = v.stapledPair() }},
+		key{"acme", func(v value) { acme = v; z.ACME, _ = v.flag() }},
 		key{"always_use_https", func(v value) { z.AlwaysUseHTTPS, _ = v.flag() }},
 		key{"min_tls_version", func(v value) {
 			s, _ := v.oneOf("1.0", "1.1", "1.2", "1.3")
@@ -74,6 +75,9 @@ func (v value) zone() (Zone, bool) {
 	}
 	if c := z.Certificate; c != nil && c.Leaf != nil && c.Leaf.VerifyHostname(z.Name) != nil {
 		cert.warn(fmt.Sprintf("the certificate does not name %s, so browsers will refuse it there", z.Name), c.Leaf.DNSNames...)
+	}
+	if z.ACME && z.Certificate != nil {
+		acme.warn("the zone has a certificate of its own, so none is asked for")
 	}
 	if records.n != nil {
 		z.Records = records.records(z.Name)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/originward/originward/fact"
 	"github.com/originward/originward/internal/config"
+	"github.com/originward/originward/internal/edge/acme"
 	"github.com/originward/originward/internal/edge/cache"
 	"github.com/originward/originward/internal/edge/monitor"
 	"github.com/originward/originward/internal/edge/pool"
@@ -47,6 +48,7 @@ type Edge struct {
 	cache    *cache.Store
 	date     dateLine
 	tls      visitorTLS
+	proofs   proofs
 	loopID   []byte // this edge's entry in CDN-Loop
 	turn     atomic.Uint32
 	health   healthEvents
@@ -55,6 +57,7 @@ type Edge struct {
 	watch    *monitor.Watch // from Start on; guarded by apply
 	own      atomic.Pointer[ownAddrs]
 
+	serving  atomic.Bool // Start is through
 	leaving  atomic.Bool // a successor serves: connections end with their next response
 	draining atomic.Bool
 	stop     chan struct{} // closed when the edge ends
@@ -64,6 +67,7 @@ type Edge struct {
 	file      *config.Config         // as loaded, without stored zones; guarded by apply
 	stored    Stored                 // beside the file; guarded by apply
 	watchers  []func(*config.Config) // guarded by apply
+	asked     *acme.Manager          // for certificates; guarded by apply
 	mu        sync.Mutex
 	listeners map[listenKey]*listener // guarded by mu
 	visitors  map[*visitor]struct{}   // guarded by mu
@@ -92,7 +96,8 @@ func New(cfg *config.Config, o Options) (*Edge, error) {
 		return nil, fmt.Errorf("key of sessions: %w", err)
 	}
 	e.registry = pool.NewRegistry(secret)
-	st, err := newState(cfg, nil, e.registry, e.now)
+	e.proofs.tell = e.tellLater
+	st, err := e.newState(cfg, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -121,6 +126,8 @@ func (e *Edge) Start() error {
 	e.apply.Lock()
 	defer e.apply.Unlock()
 	cfg := e.Config()
+	e.serving.Store(true)
+	e.askForCertificates() // what is kept is there before the first visitor
 	e.startWatch()
 	if err := e.relisten(cfg); err != nil {
 		e.watch.Close()
@@ -144,7 +151,7 @@ func (e *Edge) Apply(cfg *config.Config) error {
 		return errors.New("the edge is shutting down")
 	}
 	old := e.state.Load()
-	st, err := newState(withStored(cfg, e.stored), old, e.registry, e.now)
+	st, err := e.newState(withStored(cfg, e.stored), old)
 	if err != nil {
 		return err
 	}
@@ -161,6 +168,7 @@ func (e *Edge) Apply(cfg *config.Config) error {
 	old.retire(st)
 	e.poolsInForce(st)
 	e.tell()
+	e.askForCertificates()
 	for _, w := range cfg.Warnings {
 		e.log.Warn("configuration", "problem", w.Error())
 	}
@@ -181,6 +189,7 @@ func (e *Edge) Shutdown(ctx context.Context) error {
 		return nil
 	}
 	e.closeListeners()
+	e.state.Load().acme.Close()
 	e.mu.Lock()
 	for c := range e.visitors {
 		c.drain()
@@ -210,6 +219,7 @@ func (e *Edge) Shutdown(ctx context.Context) error {
 func (e *Edge) Leave(ctx context.Context, wait time.Duration) error {
 	e.leaving.Store(true)
 	e.closeListeners()
+	e.state.Load().acme.Close() // the successor goes on with what is kept
 	e.mu.Lock()
 	for c := range e.visitors {
 		if conn := c.conn2.Load(); conn != nil {

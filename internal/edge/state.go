@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/originward/originward/internal/config"
+	"github.com/originward/originward/internal/edge/acme"
 	"github.com/originward/originward/internal/edge/localca"
 	"github.com/originward/originward/internal/edge/meter"
 	"github.com/originward/originward/internal/edge/pool"
@@ -32,6 +33,7 @@ type state struct {
 	fresh    bool
 	fallback *tls.Config // for visitors who name no zone
 	now      func() time.Time
+	acme     *acme.Manager // nil = no certificates are asked for
 	limits   config.Limits // with the default of Connections
 	compiler *compiler
 	pools    map[string]*pool.Pool // by id
@@ -40,8 +42,9 @@ type state struct {
 
 // newState builds a state. old, which may be nil, lends what has not changed:
 // pools of connections, the resolver's memory, the local CA.
-func newState(cfg *config.Config, old *state, reg *pool.Registry, now func() time.Time) (*state, error) {
-	st := &state{cfg: cfg, routes: newRoutes(), clients: map[time.Duration]*exchange.Client{}, compiler: newCompiler(cfg, old), limits: limitsOf(cfg), now: now}
+func (e *Edge) newState(cfg *config.Config, old *state) (*state, error) {
+	now, reg := e.now, e.registry
+	st := &state{cfg: cfg, routes: newRoutes(), clients: map[time.Duration]*exchange.Client{}, compiler: newCompiler(cfg, old), limits: limitsOf(cfg), now: now, acme: e.authority(cfg)}
 	for _, a := range cfg.Egress {
 		if a.Is4() {
 			st.egress4 = append(st.egress4, a)

@@ -28,7 +28,7 @@ func (e *Edge) SetStored(s Stored) error {
 		return errors.New("the edge is shutting down")
 	}
 	old := e.state.Load()
-	st, err := newState(withStored(e.file, s), old, e.registry, e.now)
+	st, err := e.newState(withStored(e.file, s), old)
 	if err != nil {
 		return err
 	}
@@ -37,6 +37,9 @@ func (e *Edge) SetStored(s Stored) error {
 	old.retire(st)
 	e.poolsInForce(st)
 	e.tell()
+	if e.serving.Load() {
+		e.askForCertificates()
+	}
 	return nil
 }
 
@@ -46,14 +49,22 @@ func (e *Edge) OnConfig(f func(*config.Config)) {
 	e.apply.Lock()
 	defer e.apply.Unlock()
 	e.watchers = append(e.watchers, f)
-	f(e.Config())
+	f(e.proofs.in(e.Config()))
 }
 
 // tell tells everybody who asked of the configuration in force; apply is held.
 func (e *Edge) tell() {
+	cfg := e.proofs.in(e.Config())
 	for _, f := range e.watchers {
-		f(e.Config())
+		f(cfg)
 	}
+}
+
+// tellLater is tell for those who do not hold apply.
+func (e *Edge) tellLater() {
+	e.apply.Lock()
+	defer e.apply.Unlock()
+	e.tell()
 }
 
 // withStored is a configuration with what is stored beside its own.

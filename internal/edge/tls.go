@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/originward/originward/internal/config"
+	"github.com/originward/originward/internal/edge/acme"
 	"github.com/originward/originward/internal/edge/tickets"
 	"github.com/originward/originward/internal/handover"
 )
@@ -32,6 +33,9 @@ func (e *Edge) newVisitorTLS() visitorTLS {
 
 // tlsFor is the configuration for a visitor's handshake.
 func (st *state) tlsFor(hello *tls.ClientHelloInfo) *tls.Config {
+	if p := hello.SupportedProtos; st.acme != nil && len(p) == 1 && p[0] == acme.Protocol {
+		return st.proof()
+	}
 	if z, _ := st.routes.find([]byte(strings.ToLower(hello.ServerName))); z != nil {
 		return z.tls
 	}
@@ -125,6 +129,11 @@ func (st *state) zoneTLS(z *zone) *tls.Config {
 	}
 	return visitorConfig(version, func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		name := strings.ToLower(hello.ServerName)
+		if z.ACME && st.acme != nil {
+			if c := st.acme.Certificate(hello); c != nil {
+				return c, nil
+			}
+		}
 		// Only names that exist get a certificate: an endless supply of names must not fill
 		// the disk.
 		if _, s := st.routes.find([]byte(name)); s == nil {

@@ -214,6 +214,7 @@ func (v *visit) serve() {
 	defer busy.Add(-1)
 	switch {
 	case v.ownPath():
+	case v.proves():
 	case !v.route():
 	case v.redirected():
 	case v.looped():

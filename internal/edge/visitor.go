@@ -14,6 +14,7 @@ import (
 
 	"crypto/tls"
 
+	"github.com/originward/originward/internal/edge/acme"
 	"github.com/originward/originward/internal/edge/h2"
 	"github.com/originward/originward/internal/http1"
 	"github.com/originward/originward/internal/sock"
@@ -147,6 +148,11 @@ func (c *visitor) handshake() bool {
 		return false
 	}
 	st := conn.ConnectionState()
+	if st.NegotiatedProtocol == acme.Protocol { // the handshake was all that was wanted (RFC 8737 section 3)
+		_ = conn.Close()
+		wire.free()
+		return false
+	}
 	c.info.sni = lower(st.ServerName)
 	c.info.tls = tlsInfo{version: tlsVersionName(st.Version), cipher: tls.CipherSuiteName(st.CipherSuite)}
 	if st.CurveID != 0 {

@@ -145,6 +145,7 @@ func compileParts(z store.Zone, objects []store.Object, use config.Use) (config.
 		return config.Zone{}, err
 	}
 	out := cfg.Zones[0]
+	out.ACME = on(z.Settings[settingUniversal])
 	out.ID, out.Line, out.Serial = z.ID, 0, uint32(z.Serial) //nolint:gosec // serials are 32 bits and go round (RFC 1982)
 	if out.ErrorPages, err = pagesOf(objects); err != nil {
 		return config.Zone{}, err

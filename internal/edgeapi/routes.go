@@ -140,6 +140,8 @@ func (a *API) mainRoutes() []route {
 		{"GET", "/zones/{zone}/custom_certificates/{cert}", sslRead, a.customCert, "one uploaded certificate", nil, false},
 		{"PATCH", "/zones/{zone}/custom_certificates/{cert}", sslWrite, a.replaceCustomCert, "replace an uploaded certificate", certIn{}, false},
 		{"DELETE", "/zones/{zone}/custom_certificates/{cert}", sslWrite, a.deleteCustomCert, "delete an uploaded certificate", nil, false},
+		{"GET", "/zones/{zone}/ssl/universal/settings", sslRead, a.universal, "does the edge obtain certificates for visitors", nil, false},
+		{"PATCH", "/zones/{zone}/ssl/universal/settings", sslWrite, a.changeUniversal, "have the edge obtain certificates for visitors, or not", universalIn{}, false},
 		{"GET", "/zones/{zone}/origin_tls_client_auth", sslRead, a.pullCerts, "client certificates for authenticated origin pulls", nil, false},
 		{"POST", "/zones/{zone}/origin_tls_client_auth", sslWrite, a.addPullCert, "upload a client certificate", certIn{}, false},
 		{"GET", "/zones/{zone}/origin_tls_client_auth/settings", sslRead, a.pullSettings, "are authenticated origin pulls on", nil, false},

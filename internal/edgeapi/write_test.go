@@ -39,7 +39,13 @@ type kept struct {
 
 func startKept(t testing.TB) *kept {
 	t.Helper()
-	cfg, err := edge.Loader().Parse("edge.yaml", []byte(`listen: {http: ['127.0.0.1:0'], api: '127.0.0.1:0'}
+	return startKeptWith(t, "")
+}
+
+// startKeptWith is startKept with more in the configuration.
+func startKeptWith(t testing.TB, more string) *kept {
+	t.Helper()
+	cfg, err := edge.Loader().Parse("edge.yaml", []byte(more+`listen: {http: ['127.0.0.1:0'], api: '127.0.0.1:0'}
 egress: [127.0.0.1]
 zones: [{name: file.example, records: [{type: A, name: file.example, content: 127.0.0.9, proxied: true}]}]
 `))
