@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/originward/originward/internal/edge/events"
@@ -18,11 +19,17 @@ const (
 	keepMost  = 1000
 )
 
-// Run keeps the edge's security events in the store until ctx ends.
+// Run keeps the edge's security events in the store, and puts in force what other
+// processes change there, until ctx ends.
 func (l *Live) Run(ctx context.Context) {
 	if l == nil {
 		return
 	}
+	var follow sync.WaitGroup
+	follow.Go(func() {
+		l.store.Follow(ctx, func(err error) { l.log.Error("changes that others make are in force later", "error", err) })
+	})
+	defer follow.Wait()
 	t := time.NewTicker(keepEvery)
 	defer t.Stop()
 	last := time.Time{}

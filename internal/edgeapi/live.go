@@ -44,25 +44,29 @@ func NewLive(ctx context.Context, s *store.Store, e *edge.Edge, log *slog.Logger
 	s.OnCommit(l.committed)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	err := s.View(ctx, func(t *store.Tx) error {
-		zones, err := t.Zones()
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(l.loadLists(t), l.loadPages(t), l.loadAuthorities(t)); err != nil {
-			return err
-		}
-		for _, z := range zones {
-			if err := l.load(t, z.ID); err != nil {
-				return err
-			}
-		}
-		return l.loadTokens(t)
-	})
+	err := s.View(ctx, l.loadAll)
 	if err != nil {
 		return nil, err
 	}
 	return l, l.apply()
+}
+
+// loadAll reads everything anew.
+func (l *Live) loadAll(t *store.Tx) error {
+	zones, err := t.Zones()
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(l.loadLists(t), l.loadPages(t), l.loadAuthorities(t)); err != nil {
+		return err
+	}
+	clear(l.zones)
+	for _, z := range zones {
+		if err := l.load(t, z.ID); err != nil {
+			return err
+		}
+	}
+	return l.loadTokens(t)
 }
 
 // committed is told of each change of the store.
@@ -73,6 +77,9 @@ func (l *Live) committed(c store.Changed) {
 	ctx, cancel := context.WithTimeout(context.Background(), reloadTime)
 	defer cancel()
 	err := l.store.View(ctx, func(t *store.Tx) error {
+		if c.All {
+			return l.loadAll(t)
+		}
 		for _, id := range c.Zones {
 			if err := l.load(t, id); err != nil {
 				return err

@@ -18,10 +18,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/originward/originward/internal/config"
 	"github.com/originward/originward/internal/edge"
 	"github.com/originward/originward/internal/store"
 )
@@ -45,6 +48,12 @@ func startKept(t testing.TB) *kept {
 // startKeptWith is startKept with more in the configuration.
 func startKeptWith(t testing.TB, more string) *kept {
 	t.Helper()
+	return startKeptAt(t, filepath.Join(t.TempDir(), "store.db"), more)
+}
+
+// startKeptAt is startKeptWith on a given store.
+func startKeptAt(t testing.TB, place, more string) *kept {
+	t.Helper()
 	cfg, err := edge.Loader().Parse("edge.yaml", []byte(more+`listen: {http: ['127.0.0.1:0'], api: '127.0.0.1:0'}
 egress: [127.0.0.1]
 zones: [{name: file.example, records: [{type: A, name: file.example, content: 127.0.0.9, proxied: true}]}]
@@ -56,7 +65,7 @@ zones: [{name: file.example, records: [{type: A, name: file.example, content: 12
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "store.db"), store.Options{})
+	s, err := store.Open(t.Context(), place, store.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,11 +82,16 @@ zones: [{name: file.example, records: [{type: A, name: file.example, content: 12
 	if err != nil {
 		t.Fatal(err)
 	}
+	running, stop := context.WithCancel(context.Background())
+	var keeper sync.WaitGroup
+	keeper.Go(func() { live.Run(running) })
 	plain, _ := e.Addrs()
 	k.base, k.http = "http://"+api.Addr().String()+Prefix, plain[0].String()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
+		stop()
+		keeper.Wait()
 		if err := api.Shutdown(ctx); err != nil {
 			t.Error(err)
 		}
@@ -194,6 +208,33 @@ func (k *kept) fetch(host, path string) (*http.Response, string) {
 		k.t.Fatal(err)
 	}
 	return resp, string(b)
+}
+
+// A second edge on the same store takes over what the API of the first one changes.
+func TestTwoEdgesOnOneStore(t *testing.T) {
+	place := filepath.Join(t.TempDir(), "store.db")
+	a, b := startKeptAt(t, place, ""), startKeptAt(t, place, "")
+	zone := a.zone("shop.example")
+	until := func(what string, holds func() bool) {
+		t.Helper()
+		for end := time.Now().Add(20 * time.Second); !holds(); time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatal(what)
+			}
+		}
+	}
+	has := func(k *kept, name string) bool {
+		return slices.ContainsFunc(k.edge.Config().Zones, func(z config.Zone) bool { return z.Name == name })
+	}
+	until("the other edge does not serve the zone", func() bool { return has(b, "shop.example") })
+	b.do("POST", zone+"/dns_records", `{"type":"A","name":"@","content":"127.0.0.77","proxied":true}`)
+	records := func() int {
+		i := slices.IndexFunc(a.edge.Config().Zones, func(z config.Zone) bool { return z.Name == "shop.example" })
+		return len(a.edge.Config().Zones[i].Records)
+	}
+	until("the first edge does not serve the record", func() bool { return records() == 1 })
+	b.do("DELETE", zone, "")
+	until("the first edge still serves a deleted zone", func() bool { return !has(a, "shop.example") })
 }
 
 func TestZoneLife(t *testing.T) {

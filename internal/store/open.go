@@ -40,6 +40,8 @@ type Store struct {
 	db       *sql.DB
 	postgres bool
 	now      func() time.Time
+	writer   string // this process among those on the store
+	seen     int64  // newest change of a file that was looked at; Follow's
 
 	mu       sync.Mutex // held while those who serve are told: they see changes in order
 	onCommit []func(Changed)
@@ -56,13 +58,15 @@ type Changed struct {
 	Zones []string
 	// Global tells that something beyond single zones was changed: lists, tokens.
 	Global bool
+	// All tells that anything may have changed.
+	All bool
 }
 
 // Open opens a store and brings its schema up to date. A place that begins with
 // postgres:// or postgresql:// is a PostgreSQL DSN, everything else the path of an
 // SQLite file.
 func Open(ctx context.Context, place string, o Options) (*Store, error) {
-	s := &Store{now: o.Now, postgres: IsPostgres(place)}
+	s := &Store{now: o.Now, postgres: IsPostgres(place), writer: newWriter()}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -77,6 +81,11 @@ func Open(ctx context.Context, place string, o Options) (*Store, error) {
 	}
 	if err := s.migrate(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("store %s: %w", Redact(place), err), s.db.Close())
+	}
+	if !s.postgres {
+		if s.seen, err = s.lastChange(ctx); err != nil {
+			return nil, errors.Join(fmt.Errorf("store %s: %w", Redact(place), err), s.db.Close())
+		}
 	}
 	return s, nil
 }
@@ -158,7 +167,7 @@ func (s *Store) Close() error { return s.db.Close() }
 func (s *Store) Ping(ctx context.Context) error { return s.db.PingContext(ctx) }
 
 // OnCommit has f called after each committed change, one at a time, before the
-// change's caller goes on.
+// change's caller goes on; changes of other processes are told by Follow.
 func (s *Store) OnCommit(f func(Changed)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -34,6 +34,8 @@ var suite = []struct {
 	{"Reopen", testReopen},
 	{"Newer schema", testNewerSchema},
 	{"Concurrent writers", testConcurrent},
+	{"Other processes", testFollow},
+	{"Other processes conflict", testConflictOfTwo},
 }
 
 func TestSQLite(t *testing.T) {

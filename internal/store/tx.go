@@ -49,6 +49,9 @@ func (s *Store) Change(ctx context.Context, who Actor, f func(*Tx) error) error 
 	if len(t.changed.Zones) == 0 && !t.changed.Global {
 		return ignoreDone(t.tx.Rollback()) // nothing to keep
 	}
+	if err := t.announce(); err != nil {
+		return errors.Join(fmt.Errorf("the change was not kept: %w", err), ignoreDone(t.tx.Rollback()))
+	}
 	if s.postgres { // those who serve see commits in their order: the lock is taken before
 		s.mu.Lock()
 		defer s.mu.Unlock()
