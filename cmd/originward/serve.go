@@ -65,7 +65,7 @@ func serve(ctx context.Context, s streams, cfg *config.Config, o serveOptions) e
 	if o.quiet {
 		access = nil
 	}
-	e, err := edge.New(cfg, edge.Options{Logger: log, AccessLog: access})
+	e, err := edge.New(cfg, edge.Options{Logger: log, AccessLog: access, Version: version})
 	if err != nil {
 		return usageError(err)
 	}

@@ -37,6 +37,7 @@ type Config struct {
 	ErrorPages   map[string]string
 	CustomErrors []ErrorRule
 	Cache        Cache
+	Tracing      Tracing
 	// Files are all files that were read: this one, certificates, keys, tokens.
 	Files []string
 	// Warnings are oddities that do not keep the edge from serving.

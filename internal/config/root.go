@@ -10,7 +10,7 @@ import (
 )
 
 // topLevelKeys lists the keys of the file, for messages about an empty one.
-var topLevelKeys = []string{"listen", "colo", "egress", "resolver", "data", "store", "dns", "timers", "limits", "trust", "tls", "acme", "cache", "api_tokens", "api_tls", "lists", "geo", "access_log", "security_events", "error_pages", "custom_errors", "monitors", "pools", "zones"}
+var topLevelKeys = []string{"listen", "colo", "egress", "resolver", "data", "store", "dns", "timers", "limits", "trust", "tls", "acme", "cache", "api_tokens", "api_tls", "lists", "geo", "access_log", "security_events", "tracing", "error_pages", "custom_errors", "monitors", "pools", "zones"}
 
 func (r *reader) config(v value) *Config {
 	c := &Config{File: r.file, Colo: "LAB", Timers: DefaultTimers(), DNS: DNS{RateLimit: defaultRateLimit}}
@@ -35,6 +35,7 @@ func (r *reader) config(v value) *Config {
 		key{"geo", func(v value) { geo = v }},
 		key{"access_log", func(v value) { c.Access = v.log() }},
 		key{"security_events", func(v value) { c.Events = v.log() }},
+		key{"tracing", func(v value) { c.Tracing = v.tracing() }},
 		key{"error_pages", func(v value) { c.ErrorPages = v.errorPages() }},
 		key{"custom_errors", func(v value) { errors = v }},
 		key{"monitors", func(v value) { monitors = v }},

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"encoding/hex"
 	"io"
 	"strconv"
 	"sync"
@@ -73,6 +74,10 @@ func (v *visit) appendLog(b []byte, took time.Duration) []byte {
 	b = logInt(b, "bytes_in", v.upload.read)
 	b = logInt(b, "bytes_out", v.sent)
 	b = logMillis(b, "ms", took)
+	if v.span.Sampled {
+		b = hex.AppendEncode(append(b, `,"trace":"`...), v.span.Trace[:])
+		b = append(b, '"')
+	}
 	b = v.appendLogOrigin(b)
 	b = v.appendLogFault(b)
 	return append(b, "}\n"...)

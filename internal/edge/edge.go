@@ -20,6 +20,7 @@ import (
 	"github.com/originward/originward/internal/edge/monitor"
 	"github.com/originward/originward/internal/edge/pool"
 	"github.com/originward/originward/internal/edge/rules"
+	"github.com/originward/originward/internal/edge/spans"
 	"github.com/originward/originward/internal/edge/traffic"
 )
 
@@ -29,6 +30,8 @@ type Options struct {
 	Logger *slog.Logger
 	// AccessLog takes one JSON line per request; nil = none is written.
 	AccessLog io.Writer
+	// Version is the program's, for traces.
+	Version string
 	// Now is the clock for certificates and DNS answers; nil = time.Now.
 	Now func() time.Time
 }
@@ -43,6 +46,7 @@ type Edge struct {
 	traffic  traffic.Counter
 	flights  *flights
 	measures measures
+	tracer   *spans.Tracer // nil = no spans are made
 	guard    *guard
 	access   accessLog
 	cache    *cache.Store
@@ -110,6 +114,10 @@ func New(cfg *config.Config, o Options) (*Edge, error) {
 	if err := e.openLogs(cfg); err != nil {
 		return nil, err
 	}
+	o.Logger = e.log
+	if e.tracer, err = openTracer(cfg, o); err != nil {
+		return nil, err
+	}
 	e.state.Store(st)
 	e.file = cfg
 	e.measures.loaded.Store(time.Now().UnixNano())
@@ -175,6 +183,9 @@ func (e *Edge) Apply(cfg *config.Config) error {
 	if a, b := cfg.Listen, old.cfg.Listen; a.API != b.API || a.Dashboard != b.Dashboard || a.Metrics != b.Metrics {
 		e.log.Warn("the addresses of API, dashboard and metrics change with a restart only", "api", a.API, "dashboard", a.Dashboard, "metrics", a.Metrics)
 	}
+	if traceChanged(cfg, old.cfg) {
+		e.log.Warn("traces change with a restart only")
+	}
 	if cfg.Cache != old.cfg.Cache {
 		e.log.Warn("the cache changes its size with a restart only")
 	}
@@ -210,7 +221,7 @@ func (e *Edge) Shutdown(ctx context.Context) error {
 		e.closeVisitors()
 	}
 	e.state.Load().retire(nil)
-	return errors.Join(err, e.access.flush(), e.guard.close(), e.cache.Close())
+	return errors.Join(err, e.access.flush(), e.guard.close(), e.cache.Close(), e.closeTracer())
 }
 
 // Leave ends the edge when a successor serves on the same sockets: nothing more is
@@ -286,6 +297,9 @@ func (e *Edge) finish(v *visit) {
 	took := time.Since(v.began)
 	v.measure(took)
 	e.count(v)
+	if v.span.Sampled {
+		v.tellSpan(took)
+	}
 	if e.access.on() && v.st.access.Takes(v.ray) {
 		e.access.write(v, took)
 	}

@@ -50,14 +50,14 @@ func (l *logBuffer) Write(p []byte) (int, error) {
 
 // logLine is what tests look at in a line of the access log.
 type logLine struct {
-	Ray, Host, Method, Target, Proto, Origin, Egress, Fault, Phase, Detail, Errno, Kind, Rule, Level string
-	Status, Error                                                                                    int
-	BytesIn                                                                                          int64 `json:"bytes_in"`
-	BytesOut                                                                                         int64 `json:"bytes_out"`
-	Reused, Retried, Cut, Left                                                                       bool
-	MS                                                                                               float64
-	Phases                                                                                           map[string]float64
-	RulesLogged                                                                                      []string `json:"rules_logged"`
+	Ray, Host, Method, Target, Proto, Origin, Egress, Fault, Phase, Detail, Errno, Kind, Rule, Level, Trace string
+	Status, Error                                                                                           int
+	BytesIn                                                                                                 int64 `json:"bytes_in"`
+	BytesOut                                                                                                int64 `json:"bytes_out"`
+	Reused, Retried, Cut, Left                                                                              bool
+	MS                                                                                                      float64
+	Phases                                                                                                  map[string]float64
+	RulesLogged                                                                                             []string `json:"rules_logged"`
 }
 
 // world is a running edge with its log.

@@ -47,6 +47,7 @@ func (v *visit) requestHead() []byte {
 	}
 	b = append(b, "\r\n"...)
 	edits := !v.toOrigin.Empty()
+	traced := v.edge.tracer != nil
 	var forwarded, loops, te, ranged, encodings bool
 	for i := range v.head.Fields {
 		f := &v.head.Fields[i]
@@ -62,7 +63,7 @@ func (v *visit) requestHead() []byte {
 		case http1.FieldAcceptEncoding:
 			encodings = true
 		}
-		if f.Hop || edgeField(f.ID) || disguised(f) || edits && v.toOrigin.Drops(f.Name) || v.cache.leads && conditional(f.ID) {
+		if f.Hop || edgeField(f.ID) || disguised(f) || edits && v.toOrigin.Drops(f.Name) || v.cache.leads && conditional(f.ID) || traced && v.traceField(f.Name) {
 			continue
 		}
 		b = http1.AppendField(b, f)
@@ -127,6 +128,7 @@ func (v *visit) edgeFields(b []byte, forwarded, loops bool) []byte {
 		b = append(b, ", "...)
 	}
 	b = append(b, v.edge.loopID...)
+	b = v.traceLine(b)
 	if v.upgrade != nil {
 		b = append(b, "\r\nConnection: Upgrade\r\nUpgrade: "...)
 		b = append(b, v.upgrade...)

@@ -10,6 +10,7 @@ import (
 	"github.com/originward/originward/fact"
 	"github.com/originward/originward/internal/edge/ray"
 	"github.com/originward/originward/internal/edge/rules"
+	"github.com/originward/originward/internal/edge/spans"
 	"github.com/originward/originward/internal/exchange"
 	"github.com/originward/originward/internal/http1"
 )
@@ -85,6 +86,7 @@ type visit struct {
 	interrupt func()
 	bound     bound
 	flight    flight
+	span      spans.Context // place in a trace; zero = none
 }
 
 // request is what the visitor asked for, and where it leads.
@@ -183,7 +185,7 @@ func (v *visit) begin(e *Edge, c *visitorInfo, out responder) {
 	v.trace = exchange.Trace{}
 	v.req = exchange.Request{}
 	v.content = content{buf: v.content.buf}
-	v.cache = caching{}
+	v.cache, v.span = caching{}, spans.Context{}
 	v.upload.reset()
 	v.patience, v.interrupt, v.presence = nil, nil, nil
 	v.st = e.state.Load()
@@ -212,6 +214,7 @@ func (v *visit) serve() {
 	busy := &v.edge.flights.shards[v.flight.shard].busy
 	busy.Add(1)
 	defer busy.Add(-1)
+	v.place()
 	switch {
 	case v.ownPath():
 	case v.proves():

@@ -168,6 +168,11 @@ func (t *Trace) Took(s Step) (d time.Duration, done bool) {
 // Begun tells whether a step was begun.
 func (t *Trace) Begun(s Step) bool { return t.begun&(1<<s) != 0 }
 
+// BeganAt is when a step was begun; false when it was not.
+func (t *Trace) BeganAt(s Step) (time.Time, bool) {
+	return t.start.Add(t.begin[s]), t.Begun(s)
+}
+
 // Phases lists the steps that were begun, as evidence.
 func (t *Trace) Phases() []fact.PhaseTime {
 	var out []fact.PhaseTime
