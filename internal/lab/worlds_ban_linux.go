@@ -157,6 +157,13 @@ func limitWorlds() []*World {
 				lines(cdnRanges(originward.IP4), "Require not ip %s")+"</RequireAll>\n# END Wordfence Firewall\n"), Code: 403,
 			Cure: sh("rm /var/www/shop/.htaccess"),
 		},
+		{
+			Name: "app-denies-edge", Title: "the application has banned the edge's addresses and says so on its page",
+			Code: 403, Causes: ids("ban.app-plugin"), Stands: originward.Likely, Decides: []originward.Vantage{originward.Edge}, Needs: []string{"nginx", "php-fpm8.2"},
+			Setup: steps(fpm(2, `<?php echo "hello\n";`), nginx(phpSite, 443)),
+			Break: write("/var/www/shop/index.php", `<?php if (preg_match('/^(173\.245|162\.158|172\.64|104\.16)/', $_SERVER['REMOTE_ADDR'])) { http_response_code(403); exit('Blocked by the security plugin. Your address is '.$_SERVER['REMOTE_ADDR'].'.'); } echo "hello\n";`),
+			Cure:  write("/var/www/shop/index.php", `<?php echo "hello\n";`),
+		},
 	}
 }
 
