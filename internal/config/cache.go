@@ -15,6 +15,7 @@ type ZoneCache struct {
 	DefaultTTL    time.Duration // for responses without a lifetime; 0 = by status
 	BypassCookies []string      // names; "wp-*" means every name that begins so
 	AlwaysOnline  bool
+	Banner        bool // tells so on pages that stand in for a failing origin
 }
 
 func (v value) cache() Cache {
@@ -49,6 +50,7 @@ func (v value) zoneCache() *ZoneCache {
 			})
 		}},
 		key{"always_online", func(v value) { c.AlwaysOnline, _ = v.flag() }},
+		key{"banner", func(v value) { c.Banner, _ = v.flag() }},
 	) || level == "off" {
 		return nil
 	}

@@ -48,7 +48,7 @@ func cacheSettings(c *config.ZoneCache) *cache.Settings {
 	if c == nil {
 		return nil
 	}
-	s := &cache.Settings{Level: cache.Standard, IgnoreQuery: c.IgnoreQuery, AlwaysOnline: c.AlwaysOnline, DefaultTTL: c.DefaultTTL, BypassCookies: c.BypassCookies}
+	s := &cache.Settings{Level: cache.Standard, IgnoreQuery: c.IgnoreQuery, AlwaysOnline: c.AlwaysOnline, Banner: c.Banner, DefaultTTL: c.DefaultTTL, BypassCookies: c.BypassCookies}
 	if c.Everything {
 		s.Level = cache.Everything
 	}
@@ -413,6 +413,8 @@ func (v *visit) serveKept(e *cache.Entry, status string) {
 	}
 	var err error
 	switch {
+	case v.bannered(e, a):
+		err = v.forwardBannered(&h, c, e)
 	case plain && a.Status != 304:
 		err = v.decode(&h, c, coding)
 	default:

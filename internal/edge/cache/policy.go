@@ -25,6 +25,7 @@ type Settings struct {
 	Level         Level
 	IgnoreQuery   bool           // one response for a path, whatever its query
 	AlwaysOnline  bool           // an origin that fails is covered by what is kept, however old
+	Banner        bool           // what covers says so, on HTML pages
 	DefaultTTL    time.Duration  // for responses without a lifetime; 0 = by status, as documented
 	ForcedTTL     *time.Duration // fresh for so long whatever the origin says, but for what is private; nil = as it says
 	OnlyAsked     bool           // keep only what the origin gives a lifetime

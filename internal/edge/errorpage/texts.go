@@ -70,7 +70,7 @@ func english() *language { return languages()["en"] }
 const maxLanguages = 1024
 
 // choose is the language that the visitor wants most of those that have a text for the
-// code (RFC 9110 section 12.5.4; a language stands for its regions); else English.
+// code, 0 = any code (RFC 9110 section 12.5.4; a language stands for its regions); else English.
 func choose(accept string, number int) *language {
 	if len(accept) > maxLanguages {
 		accept = accept[:maxLanguages]
@@ -83,7 +83,7 @@ func choose(accept string, number int) *language {
 		if l == nil {
 			continue
 		}
-		if _, has := l.Codes[strconv.Itoa(number)]; !has {
+		if _, has := l.Codes[strconv.Itoa(number)]; !has && number != 0 {
 			continue
 		}
 		if q := quality(params); q > bestQ {
