@@ -9,6 +9,7 @@ import (
 type Monitor struct {
 	ID   string
 	Name string // in the file; a stored one has none
+	Line int    // where it stands in the file; 0 = in the store
 	Type string // http, https, tcp
 	Port uint16 // 0 = the type's own
 	// Method, Path, Header, Codes, Body, FollowRedirects and AllowInsecure are for http
@@ -31,7 +32,7 @@ type CodeRange struct{ Low, High int }
 // Pool is a group of origins.
 type Pool struct {
 	ID, Name string
-	Line     int // where it stands in the file; 0 = in the store
+	Line     int // as of a monitor
 	Enabled  bool
 	Minimum  int    // origins that must be healthy for the pool to be
 	Monitor  string // id; empty = the health of its origins is not considered

@@ -68,7 +68,7 @@ func (v value) monitor() (Monitor, bool) {
 		return Monitor{}, false
 	}
 	m := Monitor{
-		Type: "http", Path: "/", Interval: defaultInterval * time.Second, Timeout: defaultTimeout * time.Second,
+		Line: v.n.Line, Type: "http", Path: "/", Interval: defaultInterval * time.Second, Timeout: defaultTimeout * time.Second,
 		Retries: defaultRetries, Up: 1, Down: 1,
 	}
 	var id string

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -40,7 +39,7 @@ func compileZone(t *store.Tx, id string, cfg *config.Config) (config.Zone, error
 	if err != nil {
 		return config.Zone{}, err
 	}
-	use, err := useOf(t, cfg)
+	use, err := useOf(t, cfg, objects)
 	if err != nil {
 		return config.Zone{}, err
 	}
@@ -68,8 +67,8 @@ func edgeRecord(r store.Record, paused bool) originward.Record {
 }
 
 // useOf is what expressions of stored zones find: the lists of the file and those
-// of the store, and whether there is a database of addresses.
-func useOf(t *store.Tx, cfg *config.Config) (config.Use, error) {
+// of the store, and whether there is a database of addresses; load balancers find pools.
+func useOf(t *store.Tx, cfg *config.Config, objects []store.Object) (config.Use, error) {
 	use := config.Use{Places: cfg.Geo.Country != "" || cfg.Geo.ASN != ""}
 	for _, l := range cfg.Lists {
 		if l.Line > 0 {
@@ -78,6 +77,9 @@ func useOf(t *store.Tx, cfg *config.Config) (config.Use, error) {
 	}
 	lists, err := storedLists(t)
 	use.Lists = append(use.Lists, lists...)
+	if err == nil && hasKind(objects, kindBalancer) {
+		err = usePools(t, cfg, &use)
+	}
 	return use, err
 }
 
@@ -134,6 +136,9 @@ func compileParts(z store.Zone, objects []store.Object, use config.Use) (config.
 		return config.Zone{}, err
 	}
 	doc["rules"] = rules
+	if doc["load_balancers"], err = balancersForConfig(objects); err != nil {
+		return config.Zone{}, err
+	}
 	raw, err := json.Marshal(map[string]any{"listen": map[string]any{}, "zones": []any{doc}})
 	if err != nil {
 		return config.Zone{}, err
@@ -195,7 +200,7 @@ func (a *API) checkZone(t *store.Tx, id string, pointer func(key string) string)
 	if on(z.Settings["tls_client_auth"]) && !hasKind(objects, kindPullCert) {
 		return invalid(codeSetting, "/value", "tls_client_auth needs a client certificate: upload one to origin_tls_client_auth first")
 	}
-	use, err := useOf(t, a.edge.Config())
+	use, err := useOf(t, a.edge.Config(), objects)
 	if err != nil {
 		return err
 	}
@@ -206,18 +211,7 @@ func (a *API) checkZone(t *store.Tx, id string, pointer func(key string) string)
 	if !errors.As(err, &problems) {
 		return err
 	}
-	f := &failures{status: http.StatusBadRequest}
-	for _, p := range problems {
-		text := p.Msg
-		if p.Value != "" {
-			text = fmt.Sprintf("%q: %s", p.Value, text)
-		}
-		if len(p.Allowed) > 0 {
-			text += "; allowed: " + strings.Join(p.Allowed, ", ")
-		}
-		f.list = append(f.list, message{Code: codeField, Message: text, Source: &source{pointer(strings.TrimPrefix(p.Key, "zones[0]."))}})
-	}
-	return f
+	return refused(problems, codeField, "", func(key string) string { return pointer(strings.TrimPrefix(key, "zones[0].")) })
 }
 
 func hasKind(objects []store.Object, kind string) bool {

@@ -29,7 +29,10 @@ type Live struct {
 	mu    sync.Mutex
 	zones map[string]config.Zone // by id; guarded by mu
 	lists []config.List          // guarded by mu
-	pages map[string]string      // the account's error pages; guarded by mu
+	// monitors and pools are those of the store; guarded by mu.
+	monitors []config.Monitor
+	pools    []config.Pool
+	pages    map[string]string // the account's error pages; guarded by mu
 	// authorities are the origin CA's certificates by their PEM text: the same one
 	// stays the same value, so that connections that it vouches for stay usable.
 	authorities map[string]*x509.Certificate // guarded by mu
@@ -57,7 +60,7 @@ func (l *Live) loadAll(t *store.Tx) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(l.loadLists(t), l.loadPages(t), l.loadAuthorities(t)); err != nil {
+	if err := errors.Join(l.loadLists(t), l.loadPages(t), l.loadPools(t), l.loadAuthorities(t)); err != nil {
 		return err
 	}
 	clear(l.zones)
@@ -86,7 +89,7 @@ func (l *Live) committed(c store.Changed) {
 			}
 		}
 		if c.Global {
-			return errors.Join(l.loadTokens(t), l.loadLists(t), l.loadPages(t), l.loadAuthorities(t))
+			return errors.Join(l.loadTokens(t), l.loadLists(t), l.loadPages(t), l.loadPools(t), l.loadAuthorities(t))
 		}
 		return nil
 	})
@@ -164,7 +167,9 @@ func (l *Live) apply() error {
 		all = append(all, z)
 	}
 	slices.SortFunc(all, func(a, b config.Zone) int { return cmp.Compare(a.Name, b.Name) })
-	return l.edge.SetStored(edge.Stored{Zones: all, Lists: l.lists, OriginCA: slices.Collect(maps.Values(l.authorities))})
+	return l.edge.SetStored(edge.Stored{
+		Zones: all, Lists: l.lists, OriginCA: slices.Collect(maps.Values(l.authorities)), Monitors: l.monitors, Pools: l.pools,
+	})
 }
 
 // token finds a token by the hash of its value; nil = there is none.

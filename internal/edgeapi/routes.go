@@ -39,6 +39,10 @@ var (
 	purge         = need{"Cache Purge", true}
 	logsRead      = need{"Logs", false}
 	analytics     = need{"Analytics", false}
+	lbRead        = need{"Load Balancers", false}
+	lbWrite       = need{"Load Balancers", true}
+	poolsRead     = need{"Load Balancing: Monitors and Pools", false}
+	poolsWrite    = need{"Load Balancing: Monitors and Pools", true}
 	accessRead    = need{"Firewall Services", false}
 	accessWrite   = need{"Firewall Services", true}
 	pagesRead     = need{"Custom Pages", false}
@@ -49,7 +53,7 @@ var (
 
 // routes lists what is served; to add a call is one line.
 func (a *API) routes() []route {
-	return slices.Concat(a.mainRoutes(), a.agentRoutes(), a.pageRoutes())
+	return slices.Concat(a.mainRoutes(), a.agentRoutes(), a.pageRoutes(), a.poolRoutes())
 }
 
 func (a *API) mainRoutes() []route {

@@ -32,6 +32,7 @@ type API struct {
 	open     bool
 	foreign  *http.CrossOriginProtection
 	throttle *throttle
+	previews previews
 	measures http.Handler // the edge's metrics
 }
 
