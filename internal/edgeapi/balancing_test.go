@@ -210,8 +210,8 @@ zones: [{name: shop.example, load_balancers: [{name: shop.example, default_pools
 	r := &kept{t: t, base: srv.URL + Prefix}
 	account := "/accounts/" + accountID + "/load_balancers"
 	for path, want := range map[string]string{
-		account + "/monitors":                                  `"expected_codes":"200,300-399"`,
-		account + "/pools":                                     `"name":"main"`,
+		account + "/monitors": `"expected_codes":"200,300-399"`,
+		account + "/pools":    `"name":"main"`,
 		"/zones/" + zoneID("shop.example") + "/load_balancers": `"pool_weights":{`,
 	} {
 		if x := r.send("GET", path, ""); !strings.Contains(string(x.Result), want) {
