@@ -122,6 +122,9 @@ func fixPlanText(s streams, p remedy.Shown, detail bool) {
 		if st.Risk != "" {
 			fmt.Fprintf(w, "   Risk: %s\n", escape.Line(st.Risk, 1000))
 		}
+		if st.Better != "" {
+			fmt.Fprintf(w, "   Better: %s\n", escape.Line(st.Better, 600))
+		}
 	}
 	if cut {
 		fmt.Fprintln(w, "\n--detail shows every line.")

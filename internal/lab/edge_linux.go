@@ -56,6 +56,10 @@ func (s *Stage) edgeConfig() (map[string]any, error) {
 		timers = map[string]any{"connect": "19s", "ack": "90s", "read": "125s", "write": "30s", "idle": "900s"}
 	}
 	front := func(port uint16) string { return netip.AddrPortFrom(EdgeFront, port).String() }
+	zones := []any{zone}
+	if s.ownZone {
+		zones = []any{}
+	}
 	return map[string]any{
 		"listen": map[string]any{
 			"http":  []string{front(80), front(8080)},
@@ -67,7 +71,7 @@ func (s *Stage) edgeConfig() (map[string]any, error) {
 		"trust":      map[string]any{"roots": []string{s.caFile()}},
 		"resolver":   netip.AddrPortFrom(Resolver, 53).String(),
 		"api_tokens": []map[string]any{{"name": "lab", "file": s.tokenFile()}},
-		"zones":      []any{zone},
+		"zones":      zones,
 	}, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -23,9 +24,16 @@ func Fix(ctx context.Context, w *World, o Options) (r FixResult) {
 		return r
 	}
 	defer func() { r.Took = time.Since(began) }()
+	o.ownZone = curedAtCDN(w)
 	s, err := UpWith(ctx, w, o)
+	if err == nil && s.ownZone {
+		err = s.makeZone(ctx)
+	}
 	if err != nil {
 		r.Wrong = append(r.Wrong, err.Error())
+		if s != nil {
+			_ = s.Down()
+		}
 		return r
 	}
 	defer func() {
@@ -64,7 +72,14 @@ func (s *Stage) fixAndUndo(ctx context.Context, r *FixResult) error {
 	if err != nil {
 		return err
 	}
-	rep, err := s.runFix(ctx)
+	run, undo := s.runFix, func(id string) error { _, err := s.Origin.Run(ctx, installed, "undo", id); return err }
+	if s.ownZone {
+		run, undo = s.fixFromHere, func(id string) error {
+			_, err := s.Client.Run(ctx, s.Exe, "undo", id, "--journal", s.journal())
+			return err
+		}
+	}
+	rep, err := run(ctx)
 	if err != nil {
 		return err
 	}
@@ -81,8 +96,11 @@ func (s *Stage) fixAndUndo(ctx context.Context, r *FixResult) error {
 	if r.Cured = s.everyEgress(ctx); r.Cured >= 400 || r.Cured == 0 {
 		wrong("after the fix the edge answers %d", r.Cured)
 	}
-	if _, err := s.Origin.Run(ctx, installed, "undo", rep.Result.ID); err != nil {
+	if err := undo(rep.Result.ID); err != nil {
 		wrong("undo: %v", err)
+	}
+	if err := s.restartEdge(ctx); err != nil { // a server that was reloaded waits for the connections that the edge keeps
+		return err
 	}
 	if _, ok := passing[s.World.Name]; ok {
 		for _, live := range []string{"listeners", "processes"} {
@@ -167,6 +185,7 @@ type fixReport struct {
 			Why   string `json:"why"`
 		} `json:"left"`
 	} `json:"plan"`
+	Note   string `json:"note"`
 	Result struct {
 		ID      string `json:"id"`
 		Outcome string `json:"outcome"`
@@ -175,7 +194,7 @@ type fixReport struct {
 }
 
 func (r fixReport) leftText() string {
-	out := ""
+	out := r.Note
 	for _, l := range r.Plan.Left {
 		out += "; left: " + l.Cause + ": " + l.Why
 	}
@@ -233,6 +252,13 @@ func (s *Stage) state(ctx context.Context) (map[string]string, error) {
 		}
 		out[l.name] = text
 	}
+	if s.ownZone {
+		text, err := s.zones(ctx, "export")
+		if err != nil {
+			return nil, err
+		}
+		out[listingCDN] = text
+	}
 	return out, nil
 }
 
@@ -244,8 +270,8 @@ func (s *Stage) compare(ctx context.Context, before map[string]string, wrong fun
 		if after, err = s.state(ctx); err != nil {
 			return false
 		}
-		for _, l := range listings {
-			if was, ok := before[l.name]; ok && was != after[l.name] {
+		for name, was := range before {
+			if was != after[name] {
 				return false
 			}
 		}
@@ -254,13 +280,16 @@ func (s *Stage) compare(ctx context.Context, before map[string]string, wrong fun
 	if same() || s.waitBriefly(ctx, same) {
 		return nil
 	}
-	for _, l := range listings {
-		if was, ok := before[l.name]; ok && was != after[l.name] {
-			wrong("%s differ after the undo:\n%s", l.name, differences(before[l.name], after[l.name]))
+	for _, name := range slices.Sorted(maps.Keys(before)) {
+		if before[name] != after[name] {
+			wrong("%s differ after the undo:\n%s", name, differences(before[name], after[name]))
 		}
 	}
 	return nil
 }
+
+// listingCDN is the zone at the CDN, where it can be changed.
+const listingCDN = "zone at the CDN"
 
 // waitBriefly gives processes that are about to end a moment.
 func (s *Stage) waitBriefly(ctx context.Context, ok func() bool) bool {

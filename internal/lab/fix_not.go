@@ -22,7 +22,7 @@ func notCurable(w *World) string {
 	}
 	for _, id := range w.Causes {
 		c, _ := causes.Find(id)
-		if !remedy.Cures(id) || c.Where == originward.WhereCDN {
+		if !remedy.Cures(id) || c.Where == originward.WhereCDN && !curedAtCDN(w) {
 			return string(id) + ": " + notOnHost(id)
 		}
 	}
@@ -44,4 +44,15 @@ func notOnHost(id originward.CauseID) string {
 		return "nothing at the origin cures it"
 	}
 	return "no change of the host that is safe for every site cures it"
+}
+
+// curedAtCDN reports whether all of a world's causes are cured through the
+// CDN's API, and so from anywhere.
+func curedAtCDN(w *World) bool {
+	for _, id := range w.Causes {
+		if !remedy.CuresAtCDN(id) {
+			return false
+		}
+	}
+	return len(w.Causes) > 0
 }

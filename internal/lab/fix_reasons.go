@@ -44,6 +44,7 @@ var notHere = map[string]string{
 	"plain-http-on-443-nginx":        "no certificate is configured for the site",
 	"shared-edge-nginx":              "this world's visitors come from one address, and the limit is meant for it",
 	"workers-fpm":                    "the application is slow; more children would only wait too",
+	"rule-blocks-rate":               "which rate the site can bear, its owner knows",
 	"workers-apache":                 "the limit is a trade against memory",
 	"systemd-ip-deny":                "whose address filter a unit keeps, its owner knows",
 }

@@ -16,6 +16,8 @@ type Options struct {
 	// their answer; 0 = 2.5 s. One who waits longer than the edge leaves a
 	// recorded exchange behind.
 	Patience time.Duration
+
+	ownZone bool // the zone is made through the edge's API
 }
 
 // Many says how several worlds are run.

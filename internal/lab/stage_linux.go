@@ -50,6 +50,7 @@ type Stage struct {
 	CA     *Authority // publicly trusted in this world
 	Sub    *Authority // intermediate under CA
 
+	ownZone    bool          // the zone is made through the edge's API, which then may change it
 	documented bool          // the edge's timers are the documented ones
 	patience   time.Duration // of visitors
 
@@ -76,7 +77,7 @@ func UpWith(ctx context.Context, w *World, o Options) (s *Stage, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s = &Stage{World: w, Dir: dir, Exe: o.Exe, documented: o.Documented, patience: o.Patience}
+	s = &Stage{World: w, Dir: dir, Exe: o.Exe, documented: o.Documented, patience: o.Patience, ownZone: o.ownZone}
 	if s.patience == 0 {
 		s.patience = 2500 * time.Millisecond
 	}

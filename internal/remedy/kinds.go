@@ -12,6 +12,8 @@ var kinds = map[string]func() Action{
 	"sysctl":   func() Action { return &Sysctl{} },
 	"record":   func() Action { return &Record{} },
 	"ssl":      func() Action { return &SSL{} },
+	"rule":     func() Action { return &Rule{} },
+	"access":   func() Action { return &AccessRule{} },
 	"config":   func() Action { return &Config{} },
 	"service":  func() Action { return &Service{} },
 }

@@ -68,6 +68,8 @@ var remediesCDN = map[originward.CauseID]planner{
 	"dns.aaaa-unserved":     planDropRecord,
 	"cdn.record-grey":       planOrange,
 	"cdn.ssl-mode-too-low":  planMode,
+	"cdn.rule-blocks":       planRule,
+	"dns.stale-address":     planAddress,
 }
 
 // Scope says which part of a cure is wanted.
@@ -208,6 +210,9 @@ func (s *site) left(id originward.CauseID, found []originward.Finding, why error
 
 // Cures reports whether a cause can be cured on a machine or at the CDN at all.
 func Cures(id originward.CauseID) bool { return remedies[id] != nil || remediesCDN[id] != nil }
+
+// CuresAtCDN reports whether a cause is cured through the CDN's API.
+func CuresAtCDN(id originward.CauseID) bool { return remediesCDN[id] != nil }
 
 // whyNot says why a cause without a planner is not cured here.
 func whyNot(found []originward.Finding) string {

@@ -3,6 +3,7 @@ package remedy
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"slices"
 
 	"github.com/originward/originward"
@@ -121,4 +122,77 @@ func planMode(_ context.Context, s *site, _ []originward.Finding) ([]Step, error
 	}
 	st.On = originward.WhereCDN
 	return []Step{st}, nil
+}
+
+// planRule switches off the rule that refuses the visitor.
+func planRule(_ context.Context, s *site, found []originward.Finding) ([]Step, error) {
+	a, err := s.api()
+	if err != nil {
+		return nil, err
+	}
+	for _, it := range fact.All[fact.CDNRules](s.b, originward.CDN) {
+		for _, r := range it.Fact.Evaluated {
+			if r.ID == "" || !slices.ContainsFunc(found, func(f originward.Finding) bool { return f.Subject.Name == r.ID }) {
+				continue
+			}
+			var st Step
+			switch r.Kind {
+			case "custom":
+				st = step("rule", "switch off the CDN's custom rule that refuses the visitor", &Rule{API: a, ID: r.ID})
+			case "ip_access":
+				st = step("access", "delete the CDN's IP access rule that refuses the visitor", &AccessRule{API: a, ID: r.ID})
+			case "rate_limit":
+				return nil, errors.New("a rate limit refuses the visitor: which rate the site can bear, its owner knows")
+			default:
+				return nil, errors.New("which of the CDN's " + r.Kind + " rules should go, the site's owner has to say")
+			}
+			st.Risk = "whoever else the rule kept out comes in too"
+			st.Better = "narrow the rule to those it is meant for, in the CDN's dashboard, where it is meant for anybody"
+			st.On = originward.WhereCDN
+			return []Step{st}, nil
+		}
+	}
+	return nil, errors.New("which rule refuses the visitor is not certain; diagnose with --cdn-api and --ray")
+}
+
+// planAddress points a stale record at the host that serves the site: only
+// where the host itself was looked at, and has one public address of the family.
+func planAddress(_ context.Context, s *site, found []originward.Finding) ([]Step, error) {
+	a, err := s.api()
+	if err != nil {
+		return nil, err
+	}
+	var steps []Step
+	for _, r := range s.records() {
+		old, err := netip.ParseAddr(r.Content)
+		if err != nil || r.ID == "" || !slices.ContainsFunc(found, func(f originward.Finding) bool { return f.Subject.Addr == old }) {
+			continue
+		}
+		own := s.publicAddrs(originward.FamilyOf(old))
+		if len(own) != 1 {
+			return nil, errors.New("which address the record should hold is not certain: the host was not looked at, or has " + plural(len(own), "public address", "public addresses") + " of the family")
+		}
+		want := contentOf(r)
+		want.Content = own[0].String()
+		st := step("record", "point the record "+r.Name+" at this host, "+want.Content, &Record{API: a, ID: r.ID, Was: contentOf(r), Want: want})
+		st.Risk = "the host that was looked at has to be the origin that the site should have"
+		st.On = originward.WhereCDN
+		steps = append(steps, st)
+	}
+	if len(steps) == 0 {
+		return nil, errors.New("which record is the wrong one is not certain")
+	}
+	return steps, nil
+}
+
+// publicAddrs are the public addresses of the host that was looked at.
+func (s *site) publicAddrs(f originward.Family) (out []netip.Addr) {
+	for _, it := range fact.All[fact.Addresses](s.b, originward.Host) {
+		for _, a := range it.Fact.Public {
+			if originward.FamilyOf(a) == f && !slices.Contains(out, a) {
+				out = append(out, a)
+			}
+		}
+	}
+	return out
 }

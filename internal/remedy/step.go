@@ -29,9 +29,12 @@ type Change struct {
 
 // Step is an action with what a person has to know before agreeing to it.
 type Step struct {
-	Kind    string           `json:"kind"`
-	Title   string           `json:"title"` // one line: what is done
-	Risk    string           `json:"risk,omitempty"`
+	Kind  string `json:"kind"`
+	Title string `json:"title"` // one line: what is done
+	Risk  string `json:"risk,omitempty"`
+	// Better is a cure to be preferred, which only a person can carry out: the
+	// step is a trade-off.
+	Better  string           `json:"better,omitempty"`
 	Persist bool             `json:"persist,omitempty"` // it only makes the cure outlive a reboot
 	On      originward.Where `json:"on"`
 	Do      Action           `json:"do"`
