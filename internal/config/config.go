@@ -23,7 +23,8 @@ type Config struct {
 	Limits   Limits
 	Trust    Trust
 	TLS      TLS
-	ACME     *ACME // nil = no certificates are asked for
+	PullCert *tls.Certificate // the edge's own for authenticated origin pulls; nil = none
+	ACME     *ACME            // nil = no certificates are asked for
 	Tokens   []Token
 	APITLS   *tls.Certificate // nil = the API speaks plain HTTP
 	Zones    []Zone
@@ -72,6 +73,14 @@ type Trust struct {
 	Roots    []*x509.Certificate // publicly trusted; empty = the system's
 	OriginCA []*x509.Certificate // the edge's own origin CA
 	Custom   []*x509.Certificate // custom origin trust store: replaces Roots entirely
+	Revoked  []Revoked           // taken back by the origin CA
+}
+
+// Revoked names a certificate that is not to be trusted any more.
+type Revoked struct {
+	Issuer string // its name as encoded (DER)
+	Serial string // in bytes
+	At     time.Time
 }
 
 // Token gives access to the API.
@@ -89,12 +98,15 @@ type Zone struct {
 	Staple         Staple           // for Certificate
 	ACME           bool             // certificates for visitors come from the ACME server
 	AlwaysUseHTTPS bool
-	MinTLS         uint16           // lowest version for visitors; 0 = TLS 1.2
-	ReadTimeout    time.Duration    // proxy_read_timeout; 0 = Timers.Read
-	Cache          *ZoneCache       // nil = nothing is kept
-	ClientCert     *tls.Certificate // authenticated origin pulls; nil = none
-	Serial         uint32           // of the SOA record; 0 = the DNS server's choice
-	DNSSEC         *DNSKey          // nil = answers are not signed
+	MinTLS         uint16                      // lowest version for visitors; 0 = TLS 1.2
+	ReadTimeout    time.Duration               // proxy_read_timeout; 0 = Timers.Read
+	Cache          *ZoneCache                  // nil = nothing is kept
+	ClientCert     *tls.Certificate            // authenticated origin pulls with a certificate of the zone; nil = none
+	TLSClientAuth  bool                        // with the edge's own certificate, where the zone has none
+	HostCerts      map[string]*tls.Certificate // with certificates of single host names
+	Trust          []*x509.Certificate         // custom origin trust store of the zone; empty = the edge's trust
+	Serial         uint32                      // of the SOA record; 0 = the DNS server's choice
+	DNSSEC         *DNSKey                     // nil = answers are not signed
 	Rules          Rules
 	LoadBalancers  []LoadBalancer
 	ErrorPages     map[string]string // own pages by their ids ("500_errors"), whole

@@ -10,7 +10,7 @@ import (
 )
 
 // topLevelKeys lists the keys of the file, for messages about an empty one.
-var topLevelKeys = []string{"listen", "colo", "egress", "resolver", "data", "store", "dns", "timers", "limits", "trust", "tls", "acme", "cache", "api_tokens", "api_tls", "lists", "geo", "access_log", "security_events", "tracing", "error_pages", "custom_errors", "monitors", "pools", "zones"}
+var topLevelKeys = []string{"listen", "colo", "egress", "resolver", "data", "store", "dns", "timers", "limits", "trust", "origin_pull_certificate", "tls", "acme", "cache", "api_tokens", "api_tls", "lists", "geo", "access_log", "security_events", "tracing", "error_pages", "custom_errors", "monitors", "pools", "zones"}
 
 func (r *reader) config(v value) *Config {
 	c := &Config{File: r.file, Colo: "LAB", Timers: DefaultTimers(), DNS: DNS{RateLimit: defaultRateLimit}}
@@ -26,6 +26,7 @@ func (r *reader) config(v value) *Config {
 		key{"timers", func(v value) { v.timers(&c.Timers) }},
 		key{"limits", func(v value) { c.Limits = v.limits() }},
 		key{"trust", func(v value) { c.Trust = v.trust() }},
+		key{"origin_pull_certificate", func(v value) { c.PullCert = v.keyPair() }},
 		key{"tls", func(v value) { c.TLS = v.tls() }},
 		key{"acme", func(v value) { acme = v; c.ACME = v.acme() }},
 		key{"cache", func(v value) { c.Cache = v.cache() }},
@@ -68,6 +69,9 @@ func (r *reader) config(v value) *Config {
 		c.Zones = zones.zones()
 		if acme.n == nil {
 			zones.acmeNeedsServer(c.Zones)
+		}
+		if c.PullCert == nil {
+			zones.pullsNeedCertificate(c.Zones)
 		}
 	}
 	if listen.n == nil {

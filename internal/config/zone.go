@@ -43,7 +43,7 @@ func (v value) zone() (Zone, bool) {
 	}
 	z := Zone{Line: v.n.Line}
 	z.SSL = originward.SSLFull
-	var records, rules, cert, acme, balancers value
+	var records, rules, cert, acme, balancers, hostCerts value
 	if !v.object(
 		key{"name", func(v value) { z.Name, _ = v.hostName(false) }},
 		key{"ssl", func(v value) { z.SSL = v.sslMode() }},
@@ -62,6 +62,9 @@ func (v value) zone() (Zone, bool) {
 		}},
 		key{"cache", func(v value) { z.Cache = v.zoneCache() }},
 		key{"origin_pull_certificate", func(v value) { z.ClientCert = v.keyPair() }},
+		key{"origin_pull_hostnames", func(v value) { hostCerts = v }},
+		key{"tls_client_auth", func(v value) { z.TLSClientAuth, _ = v.flag() }},
+		key{"trust", func(v value) { v.list(func(v value) { z.Trust = append(z.Trust, v.certificates()...) }) }},
 		key{"records", func(v value) { records = v }},
 		key{"rules", func(v value) { rules = v }},
 		key{"load_balancers", func(v value) { balancers = v }},
@@ -78,6 +81,9 @@ func (v value) zone() (Zone, bool) {
 	}
 	if z.ACME && z.Certificate != nil {
 		acme.warn("the zone has a certificate of its own, so none is asked for")
+	}
+	if hostCerts.n != nil {
+		z.HostCerts = hostCerts.hostCerts(z.Name)
 	}
 	if records.n != nil {
 		z.Records = records.records(z.Name)

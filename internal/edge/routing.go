@@ -19,17 +19,13 @@ import (
 // zone is a configured zone, ready to serve.
 type zone struct {
 	config.Zone
-	rules    rules.Set
-	policies map[policyKey]*exchange.TLSPolicy
-	client   *exchange.Client
-	cache    *cache.Settings // nil = nothing is kept
-	tls      *tls.Config     // for visitors
-	meter    *meter.Zone
+	rules   rules.Set
+	origins *originTLS
+	client  *exchange.Client
+	cache   *cache.Settings // nil = nothing is kept
+	tls     *tls.Config     // for visitors
+	meter   *meter.Zone
 }
-
-// policyKey tells the TLS policies of a zone apart: shared pointers, because the
-// pools of connections compare them by identity.
-type policyKey struct{ validate, http1 bool }
 
 // site is one host name of a zone: its records as the edge uses them. A
 // wildcard's site serves many names.

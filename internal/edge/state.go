@@ -2,12 +2,10 @@ package edge
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"net"
 	"net/netip"
 	"reflect"
-	"slices"
 	"time"
 
 	"github.com/originward/originward/internal/config"
@@ -112,10 +110,9 @@ func (st *state) newZone(zc config.Zone, old *state) (*zone, error) {
 		}
 		z.rules = set
 	}
-	if was != nil && old.trust == st.trust && was.ClientCert == zc.ClientCert {
-		z.policies = was.policies // idle connections stay usable
-	} else {
-		z.policies, st.fresh = newPolicies(st.trust, zc.ClientCert), true
+	z.origins = st.newOriginTLS(zc, was)
+	if was == nil || z.origins.differs(was.origins) {
+		st.fresh = true
 	}
 	if was != nil {
 		z.meter = was.meter
@@ -125,20 +122,6 @@ func (st *state) newZone(zc config.Zone, old *state) (*zone, error) {
 	z.cache = cacheSettings(zc.Cache)
 	z.client = st.client(z.readTimeout(st.cfg.Timers), old)
 	return z, nil
-}
-
-func newPolicies(trust *exchange.Trust, cert *tls.Certificate) map[policyKey]*exchange.TLSPolicy {
-	out := map[policyKey]*exchange.TLSPolicy{}
-	for _, validate := range []bool{false, true} {
-		for _, http1 := range []bool{false, true} {
-			p := &exchange.TLSPolicy{Validate: validate, Trust: trust, ClientCert: cert}
-			if http1 {
-				p.ALPN = exchange.ALPNHTTP1
-			}
-			out[policyKey{validate, http1}] = p
-		}
-	}
-	return out
 }
 
 // client is the pool for a read timeout, shared by zones, kept over a reload.
@@ -160,28 +143,6 @@ func profile(t config.Timers, read time.Duration) exchange.Profile {
 	p := exchange.Patient()
 	p.Name = "edge"
 	p.Connect, p.Handshake, p.Ack, p.Read, p.Write, p.Idle = t.Connect, t.TLS, t.Ack, read, t.Write, t.Idle
-	return p
-}
-
-func newTrust(t config.Trust, now func() time.Time) *exchange.Trust {
-	return &exchange.Trust{Roots: certPool(t.Roots), OriginCA: certPool(t.OriginCA), Custom: certPool(t.Custom), Now: now}
-}
-
-// sameTrust tells whether two configurations hold the very same certificates: those
-// of one file that was read once.
-func sameTrust(a, b config.Trust) bool {
-	return slices.Equal(a.Roots, b.Roots) && slices.Equal(a.OriginCA, b.OriginCA) && slices.Equal(a.Custom, b.Custom)
-}
-
-// certPool is nil for no certificates: the seam's word for "none given".
-func certPool(certs []*x509.Certificate) *x509.CertPool {
-	if len(certs) == 0 {
-		return nil
-	}
-	p := x509.NewCertPool()
-	for _, c := range certs {
-		p.AddCert(c)
-	}
 	return p
 }
 

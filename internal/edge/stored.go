@@ -13,6 +13,7 @@ type Stored struct {
 	Zones    []config.Zone
 	Lists    []config.List
 	OriginCA []*x509.Certificate // authorities that the strict modes trust, too
+	Revoked  []config.Revoked    // certificates that the strict modes refuse
 	Monitors []config.Monitor
 	Pools    []config.Pool
 }
@@ -69,11 +70,12 @@ func (e *Edge) tellLater() {
 
 // withStored is a configuration with what is stored beside its own.
 func withStored(cfg *config.Config, st Stored) *config.Config {
-	if len(st.Zones)+len(st.Lists)+len(st.OriginCA)+len(st.Monitors)+len(st.Pools) == 0 {
+	if len(st.Zones)+len(st.Lists)+len(st.OriginCA)+len(st.Revoked)+len(st.Monitors)+len(st.Pools) == 0 {
 		return cfg
 	}
 	all := *cfg
 	all.Trust.OriginCA = append(slices.Clone(cfg.Trust.OriginCA), st.OriginCA...)
+	all.Trust.Revoked = append(slices.Clone(cfg.Trust.Revoked), st.Revoked...)
 	all.Zones, all.Lists = slices.Clone(cfg.Zones), slices.Clone(cfg.Lists)
 	all.Monitors = append(slices.Clone(cfg.Monitors), st.Monitors...)
 	all.Pools = append(slices.Clone(cfg.Pools), st.Pools...)

@@ -34,6 +34,7 @@ type certOut struct {
 	Status       string    `json:"status"`
 	Hosts        []string  `json:"hosts,omitempty"`
 	Issuer       string    `json:"issuer"`
+	SerialNumber string    `json:"serial_number"`
 	Signature    string    `json:"signature"`
 	BundleMethod string    `json:"bundle_method,omitempty"`
 	Priority     int       `json:"priority"`
@@ -82,7 +83,7 @@ func showCert(o store.Object) (certOut, error) {
 		return certOut{}, err
 	}
 	return certOut{
-		ID: o.ID, ZoneID: o.Zone, Status: "active", Hosts: leaf.DNSNames, Issuer: leaf.Issuer.CommonName, Signature: leaf.SignatureAlgorithm.String(),
+		ID: o.ID, ZoneID: o.Zone, Status: "active", Hosts: leaf.DNSNames, Issuer: leaf.Issuer.CommonName, SerialNumber: leaf.SerialNumber.String(), Signature: leaf.SignatureAlgorithm.String(),
 		Certificate: b.Certificate, ExpiresOn: leaf.NotAfter, UploadedOn: o.Created, ModifiedOn: o.Modified,
 	}, nil
 }

@@ -43,7 +43,7 @@ func compileZone(t *store.Tx, id string, cfg *config.Config) (config.Zone, error
 	if err != nil {
 		return config.Zone{}, err
 	}
-	out, err := compileParts(z, objects, use)
+	out, err := compileParts(z, objects, use, cfg.PullCert == nil)
 	if err != nil {
 		return config.Zone{}, err
 	}
@@ -123,8 +123,9 @@ func rulesOf(z store.Zone, objects []store.Object) (map[string]any, error) {
 	return rules, nil
 }
 
-// compileParts compiles settings, rules and certificates.
-func compileParts(z store.Zone, objects []store.Object, use config.Use) (config.Zone, error) {
+// compileParts compiles settings, rules and certificates. ownPull has the switch for
+// the edge's client certificate take the zone's: the edge has none.
+func compileParts(z store.Zone, objects []store.Object, use config.Use, ownPull bool) (config.Zone, error) {
 	doc := map[string]any{"name": z.Name}
 	for _, s := range zoneSettings {
 		if v, ok := z.Settings[s.id]; ok && s.key {
@@ -150,6 +151,7 @@ func compileParts(z store.Zone, objects []store.Object, use config.Use) (config.
 		return config.Zone{}, err
 	}
 	out := cfg.Zones[0]
+	out.TLSClientAuth = on(z.Settings[settingAuth])
 	out.ACME = on(z.Settings[settingUniversal])
 	out.ID, out.Line, out.Serial = z.ID, 0, uint32(z.Serial) //nolint:gosec // serials are 32 bits and go round (RFC 1982)
 	if out.ErrorPages, err = pagesOf(objects); err != nil {
@@ -162,9 +164,13 @@ func compileParts(z store.Zone, objects []store.Object, use config.Use) (config.
 		case kindCert:
 			out.Certificate, err = keyPair(o.Body)
 		case kindPullCert:
-			if on(z.Settings[settingPull]) || on(z.Settings["tls_client_auth"]) {
+			if on(z.Settings[settingPull]) || ownPull && out.TLSClientAuth {
 				out.ClientCert, err = keyPair(o.Body)
 			}
+		case kindHostPull:
+			err = loadHostPull(&out, o, objects)
+		case kindTrust:
+			err = loadTrust(&out, o)
 		}
 		if err != nil {
 			return config.Zone{}, err
@@ -197,14 +203,15 @@ func (a *API) checkZone(t *store.Tx, id string, pointer func(key string) string)
 	if err != nil {
 		return err
 	}
-	if on(z.Settings["tls_client_auth"]) && !hasKind(objects, kindPullCert) {
-		return invalid(codeSetting, "/value", "tls_client_auth needs a client certificate: upload one to origin_tls_client_auth first")
+	own := a.edge.Config().PullCert == nil
+	if own && on(z.Settings[settingAuth]) && !hasKind(objects, kindPullCert) {
+		return invalid(codeSetting, "/value", "tls_client_auth needs a client certificate: the edge has none (origin_pull_certificate in its configuration), so upload one to origin_tls_client_auth first")
 	}
 	use, err := useOf(t, a.edge.Config(), objects)
 	if err != nil {
 		return err
 	}
-	if _, err = compileParts(z, objects, use); err == nil {
+	if _, err = compileParts(z, objects, use, own); err == nil {
 		return nil
 	}
 	var problems config.Problems

@@ -36,6 +36,7 @@ type Live struct {
 	// authorities are the origin CA's certificates by their PEM text: the same one
 	// stays the same value, so that connections that it vouches for stay usable.
 	authorities map[string]*x509.Certificate // guarded by mu
+	revoked     []config.Revoked             // guarded by mu
 }
 
 // reloadTime bounds reading what has changed.
@@ -60,7 +61,7 @@ func (l *Live) loadAll(t *store.Tx) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(l.loadLists(t), l.loadPages(t), l.loadPools(t), l.loadAuthorities(t)); err != nil {
+	if err := errors.Join(l.loadLists(t), l.loadPages(t), l.loadPools(t), l.loadAuthorities(t), l.loadRevoked(t)); err != nil {
 		return err
 	}
 	clear(l.zones)
@@ -89,7 +90,7 @@ func (l *Live) committed(c store.Changed) {
 			}
 		}
 		if c.Global {
-			return errors.Join(l.loadTokens(t), l.loadLists(t), l.loadPages(t), l.loadPools(t), l.loadAuthorities(t))
+			return errors.Join(l.loadTokens(t), l.loadLists(t), l.loadPages(t), l.loadPools(t), l.loadAuthorities(t), l.loadRevoked(t))
 		}
 		return nil
 	})
@@ -168,7 +169,7 @@ func (l *Live) apply() error {
 	}
 	slices.SortFunc(all, func(a, b config.Zone) int { return cmp.Compare(a.Name, b.Name) })
 	return l.edge.SetStored(edge.Stored{
-		Zones: all, Lists: l.lists, OriginCA: slices.Collect(maps.Values(l.authorities)), Monitors: l.monitors, Pools: l.pools,
+		Zones: all, Lists: l.lists, OriginCA: slices.Collect(maps.Values(l.authorities)), Revoked: l.revoked, Monitors: l.monitors, Pools: l.pools,
 	})
 }
 

@@ -292,13 +292,14 @@ func (a *API) originCert(c *call) (*reply, error) {
 	return originCertReply(o)
 }
 
+// deleteOriginCert revokes a certificate.
 func (a *API) deleteOriginCert(c *call) (*reply, error) {
 	err := a.change(c, func(t *store.Tx) error {
 		o, err := a.findOriginCert(t, c, sslWrite)
 		if err != nil {
 			return err
 		}
-		return t.DeleteObject(kindOriginCert, o.Zone, o.ID, 0, nil)
+		return a.revoke(t, o)
 	})
-	return &reply{result: map[string]string{"id": c.PathValue("cert")}}, err
+	return &reply{result: map[string]any{"id": c.PathValue("cert"), "revoked_at": a.now().UTC().Truncate(time.Second)}}, err
 }

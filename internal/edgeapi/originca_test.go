@@ -7,12 +7,16 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/originward/originward/internal/config"
 )
 
 // An origin with a certificate of the edge's origin CA passes the strict mode.
@@ -76,6 +80,21 @@ func TestOriginCA(t *testing.T) {
 	if r := k.send("GET", "/user/audit_logs", ""); strings.Contains(string(r.raw), "PRIVATE KEY") {
 		t.Error("the authority's key stands in the audit log")
 	}
+	// Taken back, it is no longer good enough, also after the zone has gone and come again.
+	second := k.do("POST", "/certificates", ask(nil))
+	if got := k.do("DELETE", "/certificates/"+second["id"].(string), ""); got["revoked_at"] == "" {
+		t.Errorf("revoked: %v", got)
+	}
+	if code := k.visit("shop.example", "/").StatusCode; code != 200 {
+		t.Errorf("another certificate was revoked: %d", code)
+	}
+	if got := k.do("DELETE", one, ""); got["id"] != made["id"] {
+		t.Errorf("revoked: %v", got)
+	}
+	if r := k.visit("shop.example", "/"); r.StatusCode != 526 || !strings.Contains(r.Header.Get("Proxy-Status"), "revoked") {
+		t.Errorf("an origin with a revoked certificate: %d, %s", r.StatusCode, r.Header.Get("Proxy-Status"))
+	}
+	k.refused("GET", one, "", 404, codeNoObject, "")
 	// A token for another zone neither sees nor gets one.
 	other := strings.TrimPrefix(k.zone("other.example"), "/zones/")
 	k.token = k.do("POST", "/user/tokens", `{"name":"other","policies":[{"effect":"allow","resources":{"com.cloudflare.api.account.zone.`+other+`":"*"},"permission_groups":[{"name":"SSL and Certificates Write"}]}]}`)["value"].(string)
@@ -83,4 +102,17 @@ func TestOriginCA(t *testing.T) {
 	k.refused("DELETE", one, "", 404, codeNoObject, "")
 	k.refused("POST", "/certificates", ask(nil), 400, codeField, "/hostnames/0")
 	k.token = ""
+
+	// The certificates of a zone that is deleted are taken back with it.
+	one = "/certificates/" + k.do("POST", "/certificates", ask(nil))["id"].(string)
+	third := k.do("GET", one, "")
+	k.do("DELETE", zone, "")
+	block, _ := pem.Decode([]byte(third["certificate"].(string)))
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(k.edge.Config().Trust.Revoked, func(r config.Revoked) bool { return r.Serial == string(cert.SerialNumber.Bytes()) }) {
+		t.Error("a certificate of a deleted zone is still trusted")
+	}
 }

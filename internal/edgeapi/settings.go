@@ -38,6 +38,9 @@ var switchable = []string{"on", "off"}
 // the zone; it has calls of its own.
 const settingPull = "origin_tls_client_auth"
 
+// settingAuth is the switch of authenticated origin pulls with the edge's own certificate.
+const settingAuth = "tls_client_auth"
+
 // zoneSettings lists every setting, under Cloudflare's names and values.
 var zoneSettings = []settingDef{
 	{id: "always_online", value: fixed("off")},
@@ -58,7 +61,9 @@ var zoneSettings = []settingDef{
 	}},
 	{id: "ssl", allowed: sslModes(), key: true, value: func(_ *config.Config, z *config.Zone) any { return string(z.SSL) }},
 	{id: "ssl_automatic_mode", value: fixed("custom")},
-	{id: "tls_client_auth", allowed: switchable, value: func(_ *config.Config, z *config.Zone) any { return onOff(z.ClientCert != nil) }},
+	{id: settingAuth, allowed: switchable, value: func(_ *config.Config, z *config.Zone) any {
+		return onOff(z.TLSClientAuth || z.ClientCert != nil && z.ID == "")
+	}},
 	{id: "websockets", value: fixed("on")},
 }
 

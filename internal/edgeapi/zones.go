@@ -266,7 +266,12 @@ func (a *API) updateZone(c *call, pointer func(string) string, f func(*store.Zon
 }
 
 func (a *API) deleteZone(c *call) (*reply, error) {
-	err := a.change(c, func(t *store.Tx) error { return t.DeleteZone(c.zone.id) })
+	err := a.change(c, func(t *store.Tx) error {
+		if err := a.revokeAll(t, c.zone.id); err != nil {
+			return err
+		}
+		return t.DeleteZone(c.zone.id)
+	})
 	return &reply{result: map[string]string{"id": c.zone.id}}, err
 }
 

@@ -3,6 +3,7 @@ package exchange
 import (
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"golang.org/x/crypto/ocsp"
 
 	"github.com/originward/originward/fact"
+	"github.com/originward/originward/internal/escape"
 )
 
 // Verdict is what the strict SSL modes make of a certificate.
@@ -56,6 +58,7 @@ func Judge(chain []*x509.Certificate, staple []byte, names []string, trust *Trus
 	j.validity()
 	j.name(names)
 	j.path()
+	j.revoked()
 	j.staple(staple)
 	return j.Verdict
 }
@@ -103,6 +106,33 @@ func (j *judge) name(names []string) {
 	if asked != "" {
 		j.add(fact.CertNameMismatch, x509.HostnameError{Certificate: j.leaf, Host: asked})
 	}
+}
+
+// revoked asks for the certificates of the path, or of the chain when there is none.
+func (j *judge) revoked() {
+	if len(j.trust.Revoked) == 0 {
+		return
+	}
+	certs := j.built
+	if certs == nil {
+		certs = j.chain
+	}
+	for _, c := range certs {
+		if at, ok := j.trust.Revoked[NameOf(c)]; ok {
+			j.add(fact.CertRevoked, &RevokedError{Cert: c, At: at})
+		}
+	}
+}
+
+// RevokedError is a certificate that its issuer has taken back.
+type RevokedError struct {
+	Cert *x509.Certificate
+	At   time.Time
+}
+
+// Error says which, by whom and since when.
+func (e *RevokedError) Error() string {
+	return fmt.Sprintf("certificate %x was revoked by %s on %s", e.Cert.SerialNumber, escape.Line(e.Cert.Issuer.CommonName, maxName), e.At.UTC().Format(time.RFC3339))
 }
 
 // staple reads a stapled OCSP answer. Only one that the issuer signed counts.

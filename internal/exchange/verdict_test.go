@@ -53,6 +53,9 @@ func TestJudge(t *testing.T) {
 	wrongKey.cert.Signature = slices.Clone(wrongKey.cert.Signature)
 	wrongKey.cert.Signature[len(wrongKey.cert.Signature)-1] ^= 1
 
+	taken := leaf(originCA, plain)
+	revoked := func(e *entity) map[CertName]time.Time { return map[CertName]time.Time{NameOf(e.cert): testNow} }
+
 	public := &Trust{Roots: pool(root)}
 	with := func(change func(*Trust)) *Trust { tr := *public; change(&tr); return &tr }
 	tests := []struct {
@@ -94,6 +97,13 @@ func TestJudge(t *testing.T) {
 		{"known intermediate of an unknown root", []*entity{leaf(privateInter, plain)}, with(func(tr *Trust) { tr.Intermediates = pool(privateInter) }), []string{host}, []fact.CertReason{fact.CertUnknownIssuer}, "", true},
 		{"wrong intermediate of the same name", []*entity{good, lookAlike}, public, []string{host}, []fact.CertReason{fact.CertUnknownIssuer}, "", true},
 		{"origin CA", []*entity{leaf(originCA, plain)}, with(func(tr *Trust) { tr.OriginCA = pool(originCA) }), []string{host}, nil, "origin_ca", false},
+		{"origin CA, revoked", []*entity{taken}, with(func(tr *Trust) { tr.OriginCA, tr.Revoked = pool(originCA), revoked(taken) }), []string{host}, []fact.CertReason{fact.CertRevoked}, "origin_ca", false},
+		{"origin CA, another revoked", []*entity{leaf(originCA, plain)}, with(func(tr *Trust) { tr.OriginCA, tr.Revoked = pool(originCA), revoked(taken) }), []string{host}, nil, "origin_ca", false},
+		{"same serial of another issuer", []*entity{good, inter}, with(func(tr *Trust) {
+			tr.Revoked = map[CertName]time.Time{{Issuer: string(originCA.cert.RawSubject), Serial: string(good.cert.SerialNumber.Bytes())}: testNow}
+		}), []string{host}, nil, "public", false},
+		{"intermediate revoked", []*entity{good, inter}, with(func(tr *Trust) { tr.Revoked = revoked(inter) }), []string{host}, []fact.CertReason{fact.CertRevoked}, "public", false},
+		{"revoked and untrusted", []*entity{taken}, with(func(tr *Trust) { tr.Revoked = revoked(taken) }), []string{host}, []fact.CertReason{fact.CertUnknownIssuer, fact.CertRevoked}, "", true},
 		{"origin CA not given", []*entity{leaf(originCA, plain)}, public, []string{host}, []fact.CertReason{fact.CertUnknownIssuer}, "", true},
 		{"custom store", []*entity{leaf(private, plain)}, with(func(tr *Trust) { tr.Custom = pool(private) }), []string{host}, nil, "custom", false},
 		{"custom store replaces the public one", []*entity{good, inter}, with(func(tr *Trust) { tr.Custom = pool(private) }), []string{host}, []fact.CertReason{fact.CertUnknownIssuer}, "", true},
