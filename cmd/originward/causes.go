@@ -18,7 +18,7 @@ import (
 )
 
 func newCausesCmd(s streams) *cobra.Command {
-	var asJSON bool
+	var format textOrJSON
 	var dir string
 	c := &cobra.Command{
 		Use:   "causes [ID]",
@@ -43,7 +43,7 @@ func newCausesCmd(s streams) *cobra.Command {
 			switch {
 			case dir != "":
 				return errors.Join(writePages(filepath.Join(dir, "causes"), list), writeCodes(filepath.Join(dir, "codes"), list))
-			case asJSON:
+			case format.json():
 				return writeJSON(s.out, causesJSON(list))
 			case len(args) > 0:
 				_, err := io.WriteString(s.out, causes.Page(list[0]))
@@ -52,7 +52,7 @@ func newCausesCmd(s streams) *cobra.Command {
 			return listCauses(s.out, list)
 		},
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	format.flag(c, "form of the list")
 	c.Flags().StringVar(&dir, "dir", "", "write one Markdown page for each cause and each error code below this directory")
 	return c
 }

@@ -21,7 +21,7 @@ type fixOptions struct {
 	last    bool
 	dryRun  bool
 	yes     bool
-	format  string
+	format  textOrJSON
 	journal string
 	within  time.Duration
 	detail  bool
@@ -57,9 +57,6 @@ cause stands still, 2 undecided, 3 nothing could be observed, 4 internal error,
 			if o.last == (len(args) > 0) {
 				return usageError(errors.New("name a bundle, or give --last for the evidence of the last diagnosis"))
 			}
-			if o.format != "text" && o.format != "json" {
-				return usageError(fmt.Errorf("format %q: allowed are text, json", o.format))
-			}
 			if o.look.hostEvidence != "" {
 				return usageError(errors.New("the bundle holds the host's evidence already; to look at the host again and to change it, give --ssh USER@HOST, or run fix there"))
 			}
@@ -71,7 +68,7 @@ cause stands still, 2 undecided, 3 nothing could be observed, 4 internal error,
 	f.BoolVar(&o.last, "last", false, "the evidence and the flags of the last diagnosis of this user")
 	f.BoolVar(&o.dryRun, "dry-run", false, "show the plan and change nothing")
 	f.BoolVar(&o.yes, "yes", false, "do not ask; needed without a terminal")
-	f.StringVar(&o.format, "format", "text", "text or json")
+	o.format.flag(c, "form of the output")
 	f.BoolVar(&o.detail, "detail", false, "every line of what would change, not one screen")
 	o.flagJournal(f)
 	f.DurationVar(&o.within, "within", remedy.DefaultWithin, "the guard takes everything back when the fix is not proved by then")

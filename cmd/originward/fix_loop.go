@@ -64,7 +64,7 @@ func (l *fixLoop) run(ctx context.Context, s streams, b *originward.Bundle, ask 
 			}
 			fmt.Fprintln(s.out)
 		}
-		kept, err := fixBundle(ctx, said, b, ask, fixOptions{look: look, yes: l.yes, format: "text", journal: l.journal, within: l.within})
+		kept, err := fixBundle(ctx, said, b, ask, fixOptions{look: look, yes: l.yes, journal: l.journal, within: l.within})
 		var status *statusError
 		if err != nil && (!errors.As(err, &status) || status.err != nil) {
 			return err

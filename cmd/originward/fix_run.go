@@ -176,7 +176,7 @@ func thereRun(ctx context.Context, s streams, t remote.FixTask, ask diagnose.Ask
 
 // fixShow shows a plan and says whether it is to be carried out.
 func fixShow(s streams, shown remedy.Shown, o fixOptions) (bool, error) {
-	if o.format == "text" {
+	if !o.format.json() {
 		fixPlanText(s, shown, o.detail)
 	}
 	if o.dryRun || len(shown.Steps) == 0 {

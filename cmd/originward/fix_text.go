@@ -16,7 +16,7 @@ func fixNothing(s streams, b *originward.Bundle, o fixOptions) error {
 	d := diagnose.Explain(b, diagnose.Options{})
 	code := d.ExitCode()
 	text := fmt.Sprintf("%s: %s; no cause stands proved or likely, so there is nothing to fix", d.Host, d.Status)
-	if o.format == "json" {
+	if o.format.json() {
 		if err := writeJSON(s.out, fixReport{Schema: fixSchema, Plan: remedy.Shown{Plan: remedy.Plan{Host: d.Host, Causes: []originward.CauseID{}, Steps: []remedy.Step{}}}, Note: text}); err != nil {
 			return err
 		}
@@ -54,7 +54,7 @@ func fixEnd(s streams, parts []fixPart, o fixOptions) error {
 		steps += len(p.Shown.Steps)
 		if p.Result != nil {
 			rep.Result = p.Result
-			if o.format == "text" {
+			if !o.format.json() {
 				fixResultText(s.out, p)
 			}
 		}
@@ -62,7 +62,7 @@ func fixEnd(s streams, parts []fixPart, o fixOptions) error {
 			kept = false
 		}
 	}
-	if o.format == "json" {
+	if o.format.json() {
 		if err := writeJSON(s.out, rep); err != nil {
 			return err
 		}

@@ -38,9 +38,6 @@ The site has to be healthy before.`,
 		Example: "  originward harden shop.example --dry-run\n  originward harden shop.example --keep 198.51.100.0/24",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if o.format != "text" && o.format != "json" {
-				return usageError(fmt.Errorf("format %q: allowed are text, json", o.format))
-			}
 			if o.look.hostEvidence != "" {
 				return usageError(errors.New("harden looks at the origin itself: run it there, or give --ssh USER@HOST"))
 			}
@@ -53,7 +50,7 @@ The site has to be healthy before.`,
 	f.StringArrayVar(&o.keep, "keep", nil, "`NETWORK` that keeps its access; repeatable")
 	f.BoolVar(&o.dryRun, "dry-run", false, "show the plan and change nothing")
 	f.BoolVar(&o.yes, "yes", false, "do not ask; needed without a terminal")
-	f.StringVar(&o.format, "format", "text", "text or json")
+	o.format.flag(c, "form of the output")
 	f.BoolVar(&o.detail, "detail", false, "every line of what would change, not one screen")
 	o.flagJournal(f)
 	f.DurationVar(&o.within, "within", remedy.DefaultWithin, "the guard takes everything back when the site is not proved healthy by then")

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -27,12 +26,12 @@ of real software, with one thing broken. Nothing of it reaches this machine.`,
 }
 
 func newLabListCmd(s streams) *cobra.Command {
-	var format string
+	var format textOrJSON
 	c := &cobra.Command{
 		Use: "list", Short: "List the worlds", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return labList(s, format) },
 	}
-	c.Flags().StringVar(&format, "format", "text", "text or json")
+	format.flag(c, "form of the list")
 	return c
 }
 
@@ -44,24 +43,19 @@ type labWorld struct {
 	Lacks  string               `json:"lacks,omitempty"`
 }
 
-func labList(s streams, format string) error {
-	switch format {
-	case "json":
+func labList(s streams, format textOrJSON) error {
+	if format.json() {
 		out := []labWorld{}
 		for _, w := range lab.Worlds() {
 			out = append(out, labWorld{w.Name, w.Title, w.Code, append([]originward.CauseID{}, w.Causes...), lab.Lacks(w)})
 		}
-		enc := json.NewEncoder(s.out)
-		enc.SetIndent("", "  ")
-		return enc.Encode(out)
-	case "text":
-		t := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-		for _, w := range lab.Worlds() {
-			fmt.Fprintf(t, "%s\t%s\t%s\n", w.Name, joinCauses(w.Causes), w.Title)
-		}
-		return t.Flush()
+		return writeJSON(s.out, out)
 	}
-	return usageError(fmt.Errorf("format %q: allowed are text, json", format))
+	t := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	for _, w := range lab.Worlds() {
+		fmt.Fprintf(t, "%s\t%s\t%s\n", w.Name, joinCauses(w.Causes), w.Title)
+	}
+	return t.Flush()
 }
 
 // pickWorlds takes whole names, and names ending in "*" as beginnings.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -13,30 +14,37 @@ import (
 // Worlds that cannot be cured on their origin are listed with the reason and
 // never counted.
 func labFix(ctx context.Context, s streams, worlds []*lab.World, o labRunOptions) error {
+	lines, all := o.lines(s), []labResult{}
 	ok, counted, not := 0, 0, 0
 	for r := range lab.FixAll(ctx, worlds, lab.Many{Jobs: o.jobs, Quick: o.quick, Again: o.again, Options: lab.Options{Documented: o.documented}}) {
 		switch {
 		case r.Skipped != "":
-			fmt.Fprintf(s.out, "skip   %-32s %s\n", r.World.Name, r.Skipped)
+			fmt.Fprintf(lines, "skip   %-32s %s\n", r.World.Name, r.Skipped)
 		case r.Not != "":
 			not++
-			fmt.Fprintf(s.out, "-      %-32s %s\n", r.World.Name, r.Not)
+			fmt.Fprintf(lines, "-      %-32s %s\n", r.World.Name, r.Not)
 		case r.OK():
 			ok, counted = ok+1, counted+1
-			fmt.Fprintf(s.out, "cured  %-32s %s → %s → %s  %s  %s\n", r.World.Name, codeText(r.Broken), codeText(r.Cured), codeText(r.Undone), r.Took.Round(10*time.Millisecond), strings.Join(r.Steps, "; "))
+			fmt.Fprintf(lines, "cured  %-32s %s → %s → %s  %s  %s\n", r.World.Name, codeText(r.Broken), codeText(r.Cured), codeText(r.Undone), r.Took.Round(10*time.Millisecond), strings.Join(r.Steps, "; "))
 		default:
 			counted++
-			fmt.Fprintf(s.out, "FAIL   %-32s %s → %s → %s  %s  %s\n", r.World.Name, codeText(r.Broken), codeText(r.Cured), codeText(r.Undone), r.Took.Round(10*time.Millisecond), strings.Join(r.Steps, "; "))
+			fmt.Fprintf(lines, "FAIL   %-32s %s → %s → %s  %s  %s\n", r.World.Name, codeText(r.Broken), codeText(r.Cured), codeText(r.Undone), r.Took.Round(10*time.Millisecond), strings.Join(r.Steps, "; "))
 			for _, m := range r.Wrong {
-				fmt.Fprintf(s.out, "       %s\n", m)
+				fmt.Fprintf(lines, "       %s\n", m)
 			}
 		}
+		all = append(all, labResult{
+			World: r.World.Name, OK: r.OK(), Skipped: cmp.Or(r.Skipped, r.Not), Code: r.Broken, Expected: r.World.Causes, Steps: r.Steps, Wrong: r.Wrong, Seconds: r.Took.Seconds(),
+		})
 	}
-	fmt.Fprintf(s.out, "%d of %d cured and undone", ok, counted)
+	fmt.Fprintf(lines, "%d of %d cured and undone", ok, counted)
 	if not > 0 {
-		fmt.Fprintf(s.out, "; %d worlds have nothing to cure on the machine", not)
+		fmt.Fprintf(lines, "; %d worlds have nothing to cure on the machine", not)
 	}
-	fmt.Fprintln(s.out)
+	fmt.Fprintln(lines)
+	if err := o.write(s, all); err != nil {
+		return err
+	}
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("interrupted: %w", context.Cause(ctx))
 	}

@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/originward/originward"
 	"github.com/originward/originward/internal/lab"
 )
 
@@ -17,6 +19,7 @@ type labRunOptions struct {
 	jobs                                        int
 	save                                        string
 	patience                                    time.Duration
+	format                                      textOrJSON
 }
 
 func newLabRunCmd(s streams) *cobra.Command {
@@ -47,8 +50,38 @@ func newLabRunCmd(s streams) *cobra.Command {
 	f.IntVarP(&o.jobs, "jobs", "j", 1, "how many worlds stand at a time; each has its own namespaces")
 	f.BoolVar(&o.again, "again", false, "run a world that fails beside others once more, alone: it may have been short of processor time")
 	f.BoolVar(&o.fix, "fix", false, "let originward fix cure each world on its origin, want a good answer, undo, and want everything as before")
+	o.format.flag(c, "form of the results")
 	f.StringVar(&o.save, "save", "", "save the evidence of each broken world into this `DIR`")
 	return c
+}
+
+// labResult is what became of one world.
+type labResult struct {
+	World    string               `json:"world"`
+	OK       bool                 `json:"ok"`
+	Skipped  string               `json:"skipped,omitempty"` // what this machine lacks, or why there is nothing to cure here
+	Code     int                  `json:"code,omitempty"`    // status the edge answered while broken
+	Expected []originward.CauseID `json:"expected,omitempty"`
+	Found    []originward.CauseID `json:"found,omitempty"`
+	Steps    []string             `json:"steps,omitempty"` // of the cure
+	Wrong    []string             `json:"wrong,omitempty"` // what was not as expected
+	Seconds  float64              `json:"seconds"`
+}
+
+// lines is where one line a world goes: to the messages when the results are JSON.
+func (o labRunOptions) lines(s streams) io.Writer {
+	if o.format.json() {
+		return s.err
+	}
+	return s.out
+}
+
+// write prints the results as JSON when that was asked for.
+func (o labRunOptions) write(s streams, all []labResult) error {
+	if !o.format.json() {
+		return nil
+	}
+	return writeJSON(s.out, all)
 }
 
 // labRun prints one line a world and ends with "N of N". Worlds that this
@@ -59,30 +92,37 @@ func labRun(ctx context.Context, s streams, worlds []*lab.World, o labRunOptions
 			return fmt.Errorf("--save: %w", err)
 		}
 	}
+	lines, all := o.lines(s), []labResult{}
 	ok, skipped := 0, 0
 	for r := range lab.RunAll(ctx, worlds, lab.Many{Jobs: o.jobs, Quick: o.quick, Again: o.again, Options: lab.Options{Documented: o.documented, Patience: o.patience}}) {
 		switch {
 		case r.Skipped != "":
 			skipped++
-			fmt.Fprintf(s.out, "skip  %-32s %s\n", r.World.Name, r.Skipped)
+			fmt.Fprintf(lines, "skip  %-32s %s\n", r.World.Name, r.Skipped)
 		case r.OK():
 			ok++
-			fmt.Fprintf(s.out, "ok    %-32s %3d  %s  %s\n", r.World.Name, r.Code, foundText(r), tookText(r))
+			fmt.Fprintf(lines, "ok    %-32s %3d  %s  %s\n", r.World.Name, r.Code, foundText(r), tookText(r))
 		default:
-			fmt.Fprintf(s.out, "FAIL  %-32s %3d  expected %s, found %s  %s\n", r.World.Name, r.Code, expectedText(r.World), foundText(r), tookText(r))
+			fmt.Fprintf(lines, "FAIL  %-32s %3d  expected %s, found %s  %s\n", r.World.Name, r.Code, expectedText(r.World), foundText(r), tookText(r))
 			for _, m := range r.Wrong {
-				fmt.Fprintf(s.out, "      %s\n", m)
+				fmt.Fprintf(lines, "      %s\n", m)
 			}
 		}
+		all = append(all, labResult{
+			World: r.World.Name, OK: r.OK(), Skipped: r.Skipped, Code: r.Code, Expected: r.World.Causes, Found: r.Found, Wrong: r.Wrong, Seconds: r.Took.Seconds(),
+		})
 		if err := labDetails(s, r, o); err != nil {
 			return err
 		}
 	}
-	fmt.Fprintf(s.out, "%d of %d", ok, len(worlds)-skipped)
+	fmt.Fprintf(lines, "%d of %d", ok, len(worlds)-skipped)
 	if skipped > 0 {
-		fmt.Fprintf(s.out, ", %d skipped", skipped)
+		fmt.Fprintf(lines, ", %d skipped", skipped)
 	}
-	fmt.Fprintln(s.out)
+	fmt.Fprintln(lines)
+	if err := o.write(s, all); err != nil {
+		return err
+	}
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("interrupted: %w", context.Cause(ctx))
 	}

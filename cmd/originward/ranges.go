@@ -16,7 +16,7 @@ import (
 type rangesOptions struct {
 	check  string
 	cdn    string
-	format string
+	format textOrJSON
 }
 
 func newRangesCmd(s streams) *cobra.Command {
@@ -33,9 +33,6 @@ when a range is missing.`,
 		Example: "  originward ranges --cdn cloudflare\n  originward ranges --check /etc/nginx/cloudflare.conf",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			if o.format != "text" && o.format != "json" {
-				return usageError(fmt.Errorf("format %q: allowed are text, json", o.format))
-			}
 			id, err := parseCDN(o.cdn)
 			if err != nil {
 				return usageError(err)
@@ -49,7 +46,7 @@ when a range is missing.`,
 	c.AddCommand(newRangesSyncCmd(s))
 	c.Flags().StringVar(&o.check, "check", "", "allow list to check; - reads standard input")
 	c.Flags().StringVar(&o.cdn, "cdn", "", "only this CDN; with --check: the CDN it should let in")
-	c.Flags().StringVar(&o.format, "format", "text", "text or json")
+	o.format.flag(c, "form of the output")
 	return c
 }
 
@@ -74,7 +71,7 @@ func rangesList(s streams, o rangesOptions, id cdn.ID) error {
 			lists = append(lists, l)
 		}
 	}
-	if o.format == "json" {
+	if o.format.json() {
 		return writeJSON(s.out, lists)
 	}
 	for _, l := range lists {
@@ -110,7 +107,7 @@ func rangesCheck(s streams, o rangesOptions, id cdn.ID) error {
 	if err != nil {
 		return usageError(err)
 	}
-	if o.format == "json" {
+	if o.format.json() {
 		err = writeJSON(s.out, c)
 	} else {
 		rangesCheckText(s.out, c)

@@ -19,7 +19,7 @@ type undoOptions struct {
 	sudo        bool
 	list, force bool
 	journal     string
-	format      string
+	format      textOrJSON
 }
 
 func newUndoCmd(s streams) *cobra.Command {
@@ -33,9 +33,6 @@ and reported, unless --force is given.`,
 		Example: "  originward undo --list\n  originward undo\n  originward undo --ssh root@203.0.113.10",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if o.format != "text" && o.format != "json" {
-				return usageError(fmt.Errorf("format %q: allowed are text, json", o.format))
-			}
 			if o.list {
 				return undoList(c.Context(), s, o)
 			}
@@ -48,7 +45,7 @@ and reported, unless --force is given.`,
 	f.StringVar(&o.ssh, "ssh", "", "take a fix of the host `USER@HOST` back, over the system's ssh")
 	f.BoolVar(&o.sudo, "sudo", false, "with --ssh: as root through sudo")
 	f.StringVar(&o.journal, "journal", "", "`DIR`ectory of the journal, with --ssh on the host (default: $ORIGINWARD_JOURNAL, else "+remedy.DefaultJournal+")")
-	f.StringVar(&o.format, "format", "text", "with --list: text or json")
+	o.format.flag(c, "form of the list")
 	return c
 }
 
@@ -57,7 +54,7 @@ func undoList(ctx context.Context, s streams, o undoOptions) error {
 	if err != nil {
 		return err
 	}
-	if o.format == "json" {
+	if o.format.json() {
 		return writeJSON(s.out, all)
 	}
 	if len(all) == 0 {

@@ -11,11 +11,17 @@ import (
 )
 
 func newVersionCmd(s streams) *cobra.Command {
-	return &cobra.Command{
+	var format textOrJSON
+	c := &cobra.Command{
 		Use:   "version",
 		Short: "Print the version and the schemas it reads and writes",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
+			if format.json() {
+				return writeJSON(s.out, versionJSON{
+					version, runtime.GOOS + "/" + runtime.GOARCH, runtime.Version(), revision(), []string{originward.EvidenceSchema, originward.DiagnosisSchema},
+				})
+			}
 			fmt.Fprintf(s.out, "originward %s %s/%s %s\n", version, runtime.GOOS, runtime.GOARCH, runtime.Version())
 			if rev := revision(); rev != "" {
 				fmt.Fprintln(s.out, "revision", rev)
@@ -24,6 +30,16 @@ func newVersionCmd(s streams) *cobra.Command {
 			return nil
 		},
 	}
+	format.flag(c, "form of the output")
+	return c
+}
+
+type versionJSON struct {
+	Version  string   `json:"version"`
+	Platform string   `json:"platform"`
+	Go       string   `json:"go"`
+	Revision string   `json:"revision,omitempty"`
+	Schemas  []string `json:"schemas"`
 }
 
 func revision() string {

@@ -21,6 +21,7 @@ type zonesOptions struct {
 	out       string
 	dryRun    bool
 	prune     bool
+	format    textOrJSON
 }
 
 func newZonesCmd(s streams) *cobra.Command {
@@ -87,6 +88,7 @@ With --dry-run nothing is changed, and the exit status is 1 when something would
 		RunE:    func(c *cobra.Command, args []string) error { return zonesApply(c.Context(), s, *o, args[0]) },
 	}
 	c.Flags().BoolVar(&o.dryRun, "dry-run", false, "show what would be changed, and change nothing")
+	o.format.flag(c, "form of what is changed")
 	c.Flags().BoolVar(&o.prune, "prune", false, "delete zones that are not in the file")
 	return c
 }
@@ -136,13 +138,8 @@ func zonesApply(ctx context.Context, s streams, o zonesOptions, name string) err
 		return err
 	}
 	steps := zonesync.Compare(have, want, o.prune)
-	zone := ""
-	for _, x := range steps {
-		if x.Zone != zone {
-			zone = x.Zone
-			fmt.Fprintln(s.out, zone)
-		}
-		fmt.Fprintln(s.out, "  "+x.Text)
+	if err := showSteps(s, o, steps); err != nil {
+		return err
 	}
 	switch {
 	case len(steps) == 0:
@@ -153,4 +150,28 @@ func zonesApply(ctx context.Context, s streams, o zonesOptions, name string) err
 		return &statusError{code: 1}
 	}
 	return client.Apply(ctx, have, steps, func(zone string, n int) { fmt.Fprintf(s.err, "%s: %d changes made\n", zone, n) })
+}
+
+type stepJSON struct {
+	Zone   string `json:"zone"`
+	Change string `json:"change"` // "+ …" is added, "- …" taken out, "~ …" changed
+}
+
+func showSteps(s streams, o zonesOptions, steps []zonesync.Step) error {
+	if o.format.json() {
+		out := []stepJSON{}
+		for _, x := range steps {
+			out = append(out, stepJSON{x.Zone, x.Text})
+		}
+		return writeJSON(s.out, out)
+	}
+	zone := ""
+	for _, x := range steps {
+		if x.Zone != zone {
+			zone = x.Zone
+			fmt.Fprintln(s.out, zone)
+		}
+		fmt.Fprintln(s.out, "  "+x.Text)
+	}
+	return nil
 }
