@@ -23,6 +23,7 @@ type lookOptions struct {
 	edge         string
 	resolvers    []string
 	sslMode      string
+	cdn          string
 	cdnAPI       string
 	cdnTokenFile string
 	ssh          string
@@ -52,8 +53,9 @@ func (o *lookOptions) flags(c *cobra.Command) {
 	o.flagsOutside(c)
 	f := c.Flags()
 	f.StringVar(&o.edge, "edge", "", "reach the edge at this `ADDR[:PORT]` instead of resolving HOST")
+	f.StringVar(&o.cdn, "cdn", "", "whose API is read: "+strings.Join(diagnose.CDNs(), ", ")+" (default: the API's host tells)")
 	f.StringVar(&o.cdnAPI, "cdn-api", os.Getenv("CLOUDFLARE_BASE_URL"), "the CDN's API `URL` (default: $CLOUDFLARE_BASE_URL)")
-	f.StringVar(&o.cdnTokenFile, "cdn-token-file", "", "file with the API token (default: $CLOUDFLARE_API_TOKEN)")
+	f.StringVar(&o.cdnTokenFile, "cdn-token-file", "", "file with the API token (default: $CLOUDFLARE_API_TOKEN, or $FASTLY_API_TOKEN)")
 	f.StringVar(&o.ssh, "ssh", "", "collect host evidence over the system's ssh from `USER@HOST`; nothing is installed there")
 	f.BoolVar(&o.sshSudo, "sudo", false, "with --ssh: collect as root through sudo")
 	f.StringVar(&o.hostEvidence, "host-evidence", "", "host evidence `FILE` collected by `originward host`")
@@ -137,7 +139,17 @@ func (o *lookOptions) readMode(a *diagnose.Ask) (err error) {
 }
 
 func (o *lookOptions) readAPI(a *diagnose.Ask) error {
-	token := os.Getenv("CLOUDFLARE_API_TOKEN")
+	token, fastly := os.Getenv("CLOUDFLARE_API_TOKEN"), os.Getenv("FASTLY_API_TOKEN")
+	a.CDN, a.CDNAPI = o.cdn, o.cdnAPI
+	if a.CDN == "" && a.CDNAPI == "" && token == "" && fastly != "" && o.cdnTokenFile == "" {
+		a.CDN = "fastly" // its token is the only one at hand
+	}
+	if a.CDN == "fastly" {
+		token = fastly
+		if o.cdnAPI == os.Getenv("CLOUDFLARE_BASE_URL") {
+			a.CDNAPI = "" // the other CDN's default
+		}
+	}
 	if o.cdnTokenFile != "" {
 		raw, err := os.ReadFile(o.cdnTokenFile)
 		if err != nil {
@@ -148,11 +160,11 @@ func (o *lookOptions) readAPI(a *diagnose.Ask) error {
 			return fmt.Errorf("--cdn-token-file %s: does not hold one token", o.cdnTokenFile)
 		}
 	}
-	a.CDNAPI, a.CDNToken = o.cdnAPI, token
-	if a.CDNAPI == "" && token != "" {
-		a.CDNAPI = "https://api.cloudflare.com/client/v4"
+	a.CDNToken = token
+	if a.CDN == "" && a.CDNAPI == "" && token != "" {
+		a.CDN = "cloudflare"
 	}
-	return diagnose.CheckAPI(a.CDNAPI)
+	return a.ResolveAPI()
 }
 
 func (o *lookOptions) readRoots(a *diagnose.Ask) error {

@@ -19,6 +19,7 @@ type lastRun struct {
 	Edge      string          `json:"edge,omitempty"`
 	Resolvers []string        `json:"resolvers,omitempty"`
 	SSLMode   string          `json:"ssl_mode,omitempty"`
+	CDN       string          `json:"cdn,omitempty"`
 	CDNAPI    string          `json:"cdn_api,omitempty"`
 	TokenFile string          `json:"cdn_token_file,omitempty"`
 	SSH       string          `json:"ssh,omitempty"`
@@ -62,7 +63,7 @@ func (o *lookOptions) keepLast(target string, b *originward.Bundle) {
 		return
 	}
 	out, err := json.Marshal(lastRun{
-		Target: target, Origins: o.origins, Edge: o.edge, Resolvers: o.resolvers, SSLMode: o.sslMode, CDNAPI: o.cdnAPI,
+		Target: target, Origins: o.origins, Edge: o.edge, Resolvers: o.resolvers, SSLMode: o.sslMode, CDN: o.cdn, CDNAPI: o.cdnAPI,
 		TokenFile: absolute(o.cdnTokenFile), SSH: o.ssh, Sudo: o.sshSudo, CAFile: absolute(o.caFile), Patient: o.patient, Bundle: raw,
 	})
 	if err != nil || os.MkdirAll(filepath.Dir(path), 0o700) != nil {
@@ -108,7 +109,7 @@ func (o *lookOptions) loadLast() (*originward.Bundle, string, error) {
 		}
 	}
 	for _, f := range []struct{ to, from *string }{
-		{&o.edge, &l.Edge}, {&o.sslMode, &l.SSLMode}, {&o.cdnAPI, &l.CDNAPI}, {&o.cdnTokenFile, &l.TokenFile}, {&o.ssh, &l.SSH}, {&o.caFile, &l.CAFile},
+		{&o.edge, &l.Edge}, {&o.sslMode, &l.SSLMode}, {&o.cdn, &l.CDN}, {&o.cdnAPI, &l.CDNAPI}, {&o.cdnTokenFile, &l.TokenFile}, {&o.ssh, &l.SSH}, {&o.caFile, &l.CAFile},
 	} {
 		if *f.to == "" {
 			*f.to = *f.from

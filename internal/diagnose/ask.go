@@ -25,6 +25,7 @@ type Ask struct {
 	Patient   bool // the edge's documented timers
 
 	Edge     netip.AddrPort // zero = as DNS says; port 0 = the scheme's own
+	CDN      string         // whose API it is: one of CDNs; empty = its host tells
 	CDNAPI   string         // empty = not at hand
 	CDNToken string
 	Ray      string
@@ -61,12 +62,16 @@ func (a *Ask) say(what string) {
 // ParseOrigin reads ADDR[:PORT] or a name.
 func ParseOrigin(s string) (outside.Origin, error) { return outside.ParseOrigin(s) }
 
-// CheckAPI tells what is wrong with an API's URL; empty is no API.
-func CheckAPI(base string) error {
-	if base == "" {
+// CDNs lists the CDNs whose API can be read.
+func CDNs() []string { return cdn.CDNs() }
+
+// ResolveAPI completes whose API is read and where it is, or tells what is wrong with
+// what was given; neither is no API.
+func (a *Ask) ResolveAPI() (err error) {
+	if a.CDN == "" && a.CDNAPI == "" {
 		return nil
 	}
-	_, err := cdn.BaseURL(base)
+	a.CDN, a.CDNAPI, err = cdn.Resolve(a.CDN, a.CDNAPI)
 	return err
 }
 

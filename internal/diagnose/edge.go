@@ -3,6 +3,7 @@ package diagnose
 import (
 	"context"
 
+	"github.com/originward/originward/internal/observe/cdn"
 	"github.com/originward/originward/internal/observe/viaedge"
 )
 
@@ -20,7 +21,7 @@ func (a *Ask) edgeAsk() viaedge.Ask {
 	if a.Edge.IsValid() {
 		ask.Edges = []viaedge.Edge{{Addr: a.Edge.Addr(), Port: a.Edge.Port()}}
 	}
-	if a.CDNAPI != "" {
+	if a.CDNAPI != "" && cdn.HasRecord(a.CDN) {
 		ask.API = &viaedge.API{Base: a.CDNAPI, Token: a.CDNToken}
 	}
 	return ask

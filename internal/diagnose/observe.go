@@ -118,7 +118,7 @@ func (a *Ask) observeCDN(ctx context.Context, g *gathered) known {
 
 func (a *Ask) cdnAsk() cdn.Ask {
 	return cdn.Ask{
-		Base: a.CDNAPI, Token: a.CDNToken, Host: a.Site.Host, Path: a.Site.Path,
+		CDN: a.CDN, Base: a.CDNAPI, Token: a.CDNToken, Host: a.Site.Host, Path: a.Site.Path,
 		HTTPS: a.Site.Scheme != "http", Port: a.Site.Port, Now: a.Now,
 	}
 }

@@ -102,12 +102,25 @@ func TestParseRoots(t *testing.T) {
 	}
 }
 
-func TestCheckAPI(t *testing.T) {
-	if err := CheckAPI(""); err != nil {
-		t.Error("no API is no mistake")
+func TestResolveAPI(t *testing.T) {
+	for _, c := range []struct{ cdn, api, wantCDN, wantAPI string }{
+		{"", "", "", ""},
+		{"", "http://127.0.0.1:8520", "originward", "http://127.0.0.1:8520/client/v4/"},
+		{"", "https://api.cloudflare.com/client/v4", "cloudflare", "https://api.cloudflare.com/client/v4/"},
+		{"cloudflare", "", "cloudflare", "https://api.cloudflare.com/client/v4/"},
+		{"", "https://api.fastly.com", "fastly", "https://api.fastly.com/"},
+		{"fastly", "", "fastly", "https://api.fastly.com/"},
+		{"fastly", "http://127.0.0.1:1", "fastly", "http://127.0.0.1:1/"},
+	} {
+		a := Ask{CDN: c.cdn, CDNAPI: c.api}
+		if err := a.ResolveAPI(); err != nil || a.CDN != c.wantCDN || a.CDNAPI != c.wantAPI {
+			t.Errorf("%+v: %q %q %v", c, a.CDN, a.CDNAPI, err)
+		}
 	}
-	if err := CheckAPI("nonsense"); err == nil {
-		t.Error("nonsense was accepted")
+	for _, a := range []Ask{{CDNAPI: "nonsense"}, {CDN: "nonsense"}, {CDN: "originward"}} {
+		if a.ResolveAPI() == nil {
+			t.Errorf("%q %q is taken", a.CDN, a.CDNAPI)
+		}
 	}
 }
 

@@ -16,6 +16,9 @@ func (s *site) api() (API, error) {
 		return API{}, errors.New("it is cured in the CDN's configuration: give --cdn-api and a token that may edit")
 	}
 	for _, it := range fact.All[fact.CDNZone](s.b, originward.CDN) {
+		if it.Fact.Provider == "fastly" {
+			return API{}, errors.New("services of Fastly are not changed from here: change the backend in a new version of the service and activate it")
+		}
 		if it.Fact.ID != "" {
 			a := s.cdn
 			a.Zone = it.Fact.ID

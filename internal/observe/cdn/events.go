@@ -40,7 +40,7 @@ func (o *observer) events(ctx context.Context, zone string) {
 // nothing when the CDN tells of none: events are sampled there, and come late.
 func Rays(ctx context.Context, a Ask, rays []string) []originward.Evidence {
 	o, err := newObserver(a)
-	if err != nil || len(rays) == 0 {
+	if err != nil || len(rays) == 0 || o.provider == fastly { // which has no such record
 		return nil
 	}
 	zone, ok := o.zone(ctx)
@@ -155,7 +155,12 @@ func (o *observer) changes(ctx context.Context, _ string) {
 			At: e.When.UTC(), Kind: "audit", Action: escape.Line(e.Action.Type, 40), Text: escape.Line(e.Resource.Type, 40) + " " + escape.Line(e.Resource.ID, 64),
 		})
 	}
-	text := fmt.Sprintf("of the last 3 days the CDN tells of %d changes in the zone", len(list))
+	o.changesSeen(list, path)
+}
+
+// changesSeen says what was changed, newest first.
+func (o *observer) changesSeen(list []fact.CDNEvent, path string) {
+	text := fmt.Sprintf("of the last 3 days the CDN tells of %d changes of this site's configuration", len(list))
 	if len(list) > 0 {
 		text += fmt.Sprintf(", the newest on %s: %s %s", list[0].At.Format(time.RFC3339), list[0].Action, list[0].Text)
 	}
@@ -165,18 +170,18 @@ func (o *observer) changes(ctx context.Context, _ string) {
 // raw makes a call that the SDK's sub-packages do not have, or only one that takes
 // minutes to build; status 0 = no answer came.
 func (o *observer) raw(ctx context.Context, method, path string, body []byte, out any) (status int, err error) {
-	base, err := BaseURL(o.Base)
-	if err != nil {
-		return 0, err
-	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, base+path, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, method, o.Base+path, bytes.NewReader(body))
 	if err != nil {
 		return 0, err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	if o.Token != "" {
+	switch {
+	case o.Token == "":
+	case o.provider == fastly:
+		req.Header.Set("Fastly-Key", o.Token)
+	default:
 		req.Header.Set("Authorization", "Bearer "+o.Token)
 	}
 	resp, err := o.HTTP.Do(req)

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
-	"net/url"
-	"strings"
 	"sync"
 	"time"
 
@@ -19,7 +17,8 @@ import (
 
 // Ask is what is asked of the API.
 type Ask struct {
-	Base   string     // API base, with or without the path "/client/v4"
+	CDN    string     // whose API it is: one of CDNs; empty = its host tells
+	Base   string     // API's URL, with or without its path; empty = where the CDN has it
 	Token  string     // bearer token; empty = none is sent
 	Host   string     // site's name
 	Method string     // of the failing request; empty = GET
@@ -40,7 +39,8 @@ const timeout = 5 * time.Second
 type observer struct {
 	Ask
 	opts     []option.RequestOption
-	provider string
+	from     provider
+	provider string // its id
 	account  string // of the zone; empty = not known
 	zoneName string
 
@@ -56,36 +56,45 @@ func Observe(ctx context.Context, a Ask) ([]originward.Evidence, []originward.No
 	if err != nil {
 		return nil, nil, err
 	}
-	worth := make(chan string, 1)
-	go func() { worth <- o.worthless(ctx) }()
-	zone, ok := o.zone(ctx)
-	if why := <-worth; why != "" {
-		o.seen, o.missing, ok = nil, nil, false // what came of it is its fault
-		o.miss("", why, "give a valid token with --cdn-token-file")
-	}
+	p := o.from
+	id, ok := o.found(ctx)
 	if !ok {
 		return o.seen, o.missing, nil
 	}
 	var wg sync.WaitGroup
-	for _, ask := range []func(context.Context, string){o.records, o.settings, o.rules, o.events, o.changes, o.stats} {
-		wg.Go(func() { ask(ctx, zone) })
+	for _, part := range p.parts {
+		wg.Go(func() { part(o, ctx, id) })
 	}
 	wg.Wait()
 	return o.seen, o.missing, nil
 }
 
+// found finds what holds the host, unless the token is worth nothing.
+func (o *observer) found(ctx context.Context) (id string, ok bool) {
+	worth := make(chan string, 1)
+	go func() { worth <- o.worthless(ctx) }()
+	id, ok = o.from.find(o, ctx)
+	if why := <-worth; why != "" {
+		o.seen, o.missing, ok = nil, nil, false // what came of it is its fault
+		o.miss("", why, "give a valid token with --cdn-token-file")
+	}
+	return id, ok
+}
+
 func newObserver(a Ask) (*observer, error) {
-	base, err := BaseURL(a.Base)
+	from, base, err := resolve(a.CDN, a.Base)
 	if err != nil {
 		return nil, err
 	}
+	a.Base = base
 	if a.Now == nil {
 		a.Now = time.Now
 	}
 	if a.HTTP == nil {
-		a.HTTP = &http.Client{Timeout: timeout}
+		// No redirect is followed: the token is for this API only.
+		a.HTTP = &http.Client{Timeout: timeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	}
-	o := &observer{Ask: a, provider: providerOf(base)}
+	o := &observer{Ask: a, from: from, provider: from.id}
 	o.opts = []option.RequestOption{
 		option.WithBaseURL(base), option.WithHTTPClient(a.HTTP), option.WithMaxRetries(1), option.WithRequestTimeout(timeout),
 	}
@@ -93,35 +102,6 @@ func newObserver(a Ask) (*observer, error) {
 		o.opts = append(o.opts, option.WithAPIToken(a.Token))
 	}
 	return o, nil
-}
-
-// BaseURL completes the base of an API of Cloudflare's form.
-func BaseURL(s string) (string, error) {
-	u, err := url.Parse(s)
-	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		return "", fmt.Errorf("CDN API %q: give its URL, for example https://api.cloudflare.com/client/v4", s)
-	}
-	if u.User != nil {
-		return "", fmt.Errorf("CDN API %s: leave the user name and password out of the URL; the token goes into a file", u.Host)
-	}
-	path := strings.TrimSuffix(u.Path, "/")
-	if path == "" {
-		path = "/client/v4"
-	}
-	u.Path, u.RawQuery, u.Fragment = path+"/", "", ""
-	return u.String(), nil
-}
-
-// ownEdge is what an edge of our own is called.
-const ownEdge = "originward"
-
-// providerOf names whose API it is, by its host.
-func providerOf(base string) string {
-	u, _ := url.Parse(base) // base was made by BaseURL
-	if strings.HasSuffix(u.Hostname(), "cloudflare.com") {
-		return "cloudflare"
-	}
-	return ownEdge
 }
 
 func (o *observer) add(f originward.Fact, s originward.Subject, text, reproduce string) {
@@ -163,13 +143,19 @@ func rootCause(err error) string {
 	}
 }
 
+// errNothing says that an answer holds no result.
+var errNothing = errors.New("the answer holds no result")
+
 // call runs one SDK call and gives its HTTP status; 0 = no answer came.
-func call[T any](o *observer, f func(opts ...option.RequestOption) (T, error)) (res T, status int, err error) {
+func call[T any](o *observer, f func(opts ...option.RequestOption) (*T, error)) (res *T, status int, err error) {
 	var resp *http.Response
 	opts := append(append([]option.RequestOption{}, o.opts...), option.WithResponseInto(&resp))
 	res, err = f(opts...)
 	if resp != nil {
 		status = resp.StatusCode
+	}
+	if err == nil && res == nil {
+		err = errNothing
 	}
 	return res, status, err
 }
@@ -177,9 +163,12 @@ func call[T any](o *observer, f func(opts ...option.RequestOption) (T, error)) (
 // reproduce is the command that shows a GET again; the token is named, never
 // shown.
 func (o *observer) reproduce(path string) string {
-	base, _ := BaseURL(o.Base) // was accepted before
-	cmd := "curl -s " + escape.Shell(base+path)
-	if o.Token != "" {
+	cmd := "curl -s " + escape.Shell(o.Base+path)
+	switch {
+	case o.Token == "":
+	case o.provider == fastly:
+		cmd += ` -H "Fastly-Key: $FASTLY_API_TOKEN"`
+	default:
 		cmd += ` -H "Authorization: Bearer $CLOUDFLARE_API_TOKEN"`
 	}
 	return cmd

@@ -42,13 +42,9 @@ func Published(ctx context.Context, base string) ([]netip.Prefix, error) {
 	if !ok {
 		return nil, fmt.Errorf("read the CDN's ranges from %s: %w", url, ErrNoList)
 	}
-	var out []netip.Prefix
-	for _, s := range append(public.IPV4CIDRs, public.IPV6CIDRs...) {
-		p, err := netip.ParsePrefix(s)
-		if err != nil || len(out) == maxRanges {
-			return nil, fmt.Errorf("read the CDN's ranges from %s: %q: %w", url, s, ErrNoList)
-		}
-		out = append(out, p.Masked())
+	out, err := prefixes(append(public.IPV4CIDRs, public.IPV6CIDRs...))
+	if err != nil {
+		return nil, fmt.Errorf("read the CDN's ranges from %s: %w", url, err)
 	}
 	return out, nil
 }

@@ -2,6 +2,7 @@ package cdn
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/netip"
 
@@ -27,13 +28,18 @@ func (o *observer) ranges(ctx context.Context) []netip.Prefix {
 	if !ok {
 		return nil
 	}
-	var out []netip.Prefix
-	for _, s := range append(list.IPV4CIDRs, list.IPV6CIDRs...) {
+	out, _ := prefixes(append(list.IPV4CIDRs, list.IPV6CIDRs...))
+	return out
+}
+
+// prefixes reads a list whole, or not at all.
+func prefixes(texts []string) (out []netip.Prefix, err error) {
+	for _, s := range texts {
 		p, err := netip.ParsePrefix(s)
 		if err != nil || len(out) == maxRanges {
-			return nil
+			return nil, fmt.Errorf("%q: %w", s, ErrNoList)
 		}
 		out = append(out, p.Masked())
 	}
-	return out
+	return out, nil
 }

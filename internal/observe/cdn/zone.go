@@ -10,7 +10,6 @@ import (
 	"github.com/cloudflare/cloudflare-go/v7/packages/pagination"
 	"github.com/cloudflare/cloudflare-go/v7/zones"
 
-	"github.com/originward/originward"
 	"github.com/originward/originward/fact"
 	"github.com/originward/originward/internal/escape"
 )
@@ -33,9 +32,16 @@ func (o *observer) zone(ctx context.Context) (id string, ok bool) {
 			return "", false
 		}
 		for _, z := range page.Result {
+			if strings.EqualFold(z.Name, name) && !plainID(z.ID) {
+				o.miss("", "the CDN's API gives its zone an id that is none", "")
+				return "", false
+			}
 			if strings.EqualFold(z.Name, name) {
 				o.zoneFact(z)
 				o.account, o.zoneName = z.Account.ID, z.Name
+				if !plainID(o.account) {
+					o.account = ""
+				}
 				return z.ID, true
 			}
 		}
@@ -56,7 +62,7 @@ func (o *observer) zoneFact(z zones.Zone) {
 	if f.Paused == fact.Yes {
 		text += ", paused"
 	}
-	o.add(f, originward.Subject{Host: o.Host, Name: f.Name}, text, o.reproduce("zones?name="+z.Name))
+	o.zoneSeen(f, text, "zones?name="+z.Name)
 }
 
 // suffixes lists the names that a zone of the host can have, longest first. A
@@ -68,4 +74,9 @@ func suffixes(host string) []string {
 		out = append(out, strings.Join(labels[i:], "."))
 	}
 	return out
+}
+
+// plainID tells an id that can stand in a path as it is.
+func plainID(id string) bool {
+	return id != "" && len(id) <= 64 && strings.Trim(id, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_") == ""
 }
