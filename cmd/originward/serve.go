@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/originward/originward/internal/burst"
 	"github.com/originward/originward/internal/config"
 	"github.com/originward/originward/internal/edge"
 	"github.com/originward/originward/internal/edgeapi"
@@ -73,23 +74,28 @@ func serve(ctx context.Context, s streams, cfg *config.Config, o serveOptions) e
 	if err != nil {
 		return err
 	}
-	api, err := edgeapi.Start(e, edgeapi.Options{Live: live, Log: log, Version: version})
-	if err != nil {
-		return errors.Join(fmt.Errorf("start the control API: %w", err), closeStore())
-	}
 	end := context.WithoutCancel(ctx)
+	looks, err := burst.Start(e, burst.Options{Log: log})
+	if err != nil {
+		return errors.Join(err, closeStore())
+	}
+	closeBelow := func() error { return errors.Join(looks.Shutdown(end), closeStore()) }
+	api, err := edgeapi.Start(e, edgeapi.Options{Live: live, Log: log, Version: version, Diagnoses: looks})
+	if err != nil {
+		return errors.Join(fmt.Errorf("start the control API: %w", err), closeBelow())
+	}
 	metrics, err := edgeapi.StartMetrics(e, version, log)
 	if err != nil {
-		return errors.Join(err, api.Shutdown(end), closeStore())
+		return errors.Join(err, api.Shutdown(end), closeBelow())
 	}
 	dns, err := edgedns.Start(e.Config(), edgedns.Options{Log: log})
 	if err != nil {
-		return errors.Join(err, api.Shutdown(end), metrics.Shutdown(end), closeStore())
+		return errors.Join(err, api.Shutdown(end), metrics.Shutdown(end), closeBelow())
 	}
 	if dns != nil {
 		e.OnConfig(dns.Apply)
 	}
-	return errors.Join(edge.Run(ctx, e), api.Shutdown(end), metrics.Shutdown(end), dns.Shutdown(end), closeStore())
+	return errors.Join(edge.Run(ctx, e), api.Shutdown(end), metrics.Shutdown(end), dns.Shutdown(end), closeBelow())
 }
 
 // openStore opens the store of the configuration and puts its zones in force. It

@@ -39,6 +39,9 @@ type Config struct {
 	CustomErrors []ErrorRule
 	Cache        Cache
 	Tracing      Tracing
+	Diagnosis    Diagnosis // of zones that have none of their own; off unless given
+	// DiagnosesKept is how many of the diagnoses that began by themselves are kept.
+	DiagnosesKept int
 	// Files are all files that were read: this one, certificates, keys, tokens.
 	Files []string
 	// Warnings are oddities that do not keep the edge from serving.
@@ -109,6 +112,7 @@ type Zone struct {
 	DNSSEC         *DNSKey                     // nil = answers are not signed
 	Rules          Rules
 	LoadBalancers  []LoadBalancer
+	Diagnosis      *Diagnosis        // nil = as for all zones
 	ErrorPages     map[string]string // own pages by their ids ("500_errors"), whole
 }
 

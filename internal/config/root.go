@@ -10,11 +10,11 @@ import (
 )
 
 // topLevelKeys lists the keys of the file, for messages about an empty one.
-var topLevelKeys = []string{"listen", "colo", "egress", "resolver", "data", "store", "dns", "timers", "limits", "trust", "origin_pull_certificate", "tls", "acme", "cache", "api_tokens", "api_tls", "lists", "geo", "access_log", "security_events", "tracing", "error_pages", "custom_errors", "monitors", "pools", "zones"}
+var topLevelKeys = []string{"listen", "colo", "egress", "resolver", "data", "store", "dns", "timers", "limits", "trust", "origin_pull_certificate", "tls", "acme", "cache", "api_tokens", "api_tls", "lists", "geo", "access_log", "security_events", "tracing", "diagnosis", "error_pages", "custom_errors", "monitors", "pools", "zones"}
 
 func (r *reader) config(v value) *Config {
 	c := &Config{File: r.file, Colo: "LAB", Timers: DefaultTimers(), DNS: DNS{RateLimit: defaultRateLimit}}
-	var acme, listen, lists, geo, zones, errors, monitors, pools value
+	var acme, listen, lists, geo, zones, errors, monitors, pools, diagnosis value
 	if !v.object(
 		key{"listen", func(v value) { listen = v; c.Listen = v.listen() }},
 		key{"colo", func(v value) { c.Colo = v.colo() }},
@@ -37,6 +37,7 @@ func (r *reader) config(v value) *Config {
 		key{"access_log", func(v value) { c.Access = v.log() }},
 		key{"security_events", func(v value) { c.Events = v.log() }},
 		key{"tracing", func(v value) { c.Tracing = v.tracing() }},
+		key{"diagnosis", func(v value) { diagnosis = v }},
 		key{"error_pages", func(v value) { c.ErrorPages = v.errorPages() }},
 		key{"custom_errors", func(v value) { errors = v }},
 		key{"monitors", func(v value) { monitors = v }},
@@ -65,6 +66,10 @@ func (r *reader) config(v value) *Config {
 		c.Pools = pools.pools()
 		r.use.Pools = append(c.Pools, r.use.Pools...)
 	}
+	if diagnosis.n != nil { // zones begin with it
+		diagnosis.diagnoses(c)
+	}
+	r.diagnosis = c.Diagnosis
 	if zones.n != nil {
 		c.Zones = zones.zones()
 		if acme.n == nil {

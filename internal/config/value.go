@@ -25,7 +25,8 @@ type reader struct {
 	files           []string // read beside the configuration itself
 	// aliases bounds how often anchors are followed: a small file must not unfold into
 	// a huge configuration.
-	aliases int
+	aliases   int
+	diagnosis Diagnosis // of all zones
 }
 
 const maxAliases = 1000

@@ -68,6 +68,14 @@ func (v value) zone() (Zone, bool) {
 		key{"records", func(v value) { records = v }},
 		key{"rules", func(v value) { rules = v }},
 		key{"load_balancers", func(v value) { balancers = v }},
+		key{"diagnosis", func(v value) {
+			base := v.r.diagnosis
+			if base == (Diagnosis{}) {
+				base = defaultDiagnosis()
+			}
+			d := v.diagnosis(base)
+			z.Diagnosis = &d
+		}},
 		key{"error_pages", func(v value) { z.ErrorPages = v.errorPages() }},
 	) {
 		return z, false

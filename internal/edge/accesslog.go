@@ -137,6 +137,13 @@ func (v *visit) appendLogFault(b []byte) []byte {
 			b = logField(b, "kind", x.Kind)
 		}
 	}
+	if d := v.cause(); d != nil {
+		b = logField(b, "diagnosis", d.ID)
+		if len(d.Causes) > 0 {
+			b = logField(b, "cause", string(d.Causes[0]))
+			b = logField(b, "standing", string(d.Standing))
+		}
+	}
 	if v.left != "" {
 		b = logField(b, "phase", string(v.left))
 		b = logField(b, "detail", leftText(v.left, v.trace))

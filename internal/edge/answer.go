@@ -41,10 +41,14 @@ func (v *visit) page(number, retryAfter int, extra ...[2]string) {
 
 // errorPage is what a page of an error number is about.
 func (v *visit) errorPage(number, retryAfter int) errorpage.Page {
-	return errorpage.Page{
+	p := errorpage.Page{
 		Code: number, Host: string(v.authority), Ray: string(v.rayID[:16]), Colo: v.st.cfg.Colo,
 		Address: v.conn.text, Time: v.began, RetryAfter: retryAfter, Languages: v.languages(),
 	}
+	if f := v.fault; f != nil {
+		p.Fault, p.Phase, p.Details = string(f.Type), string(f.Phase), publicDetails(v.faultFact(f))
+	}
+	return p
 }
 
 // languages is the visitor's Accept-Language.

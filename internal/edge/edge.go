@@ -47,6 +47,7 @@ type Edge struct {
 	flights  *flights
 	measures measures
 	tracer   *spans.Tracer // nil = no spans are made
+	onBurst  atomic.Pointer[func(Burst)]
 	guard    *guard
 	access   accessLog
 	cache    *cache.Store
@@ -297,6 +298,7 @@ func (e *Edge) finish(v *visit) {
 	took := time.Since(v.began)
 	v.measure(took)
 	e.count(v)
+	v.watchBurst()
 	if v.span.Sampled {
 		v.tellSpan(took)
 	}

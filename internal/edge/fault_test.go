@@ -118,6 +118,8 @@ func (w *world) checkFault(tc faultCase, origin netip.AddrPort) {
 		ErrorCode int    `json:"error_code"`
 		EdgeError bool   `json:"edge_error"`
 		Ray       string `json:"ray_id"`
+		Fault     string `json:"fault_type"`
+		Phase     string `json:"fault_phase"`
 	}
 	if tc.number == 0 {
 		if tc.status >= 500 && (body != "own" || !strings.Contains(head, "Proxy-Status: originward; received-status="+fmt.Sprint(tc.status))) {
@@ -127,6 +129,9 @@ func (w *world) checkFault(tc faultCase, origin netip.AddrPort) {
 	}
 	if err := json.Unmarshal([]byte(body), &page); err != nil {
 		w.t.Fatalf("%v in\n%s%s", err, head, body)
+	}
+	if page.Fault == "" || page.Fault != l.Fault || page.Phase != l.Phase {
+		w.t.Errorf("the page tells of %q in %q, the log of %q in %q", page.Fault, page.Phase, l.Fault, l.Phase)
 	}
 	if page.ErrorCode != tc.number || !page.EdgeError || !strings.HasPrefix(l.Ray, page.Ray) || !strings.Contains(head, "CF-Ray: "+l.Ray) {
 		w.t.Errorf("page %+v, ray in the log %s\n%s", page, l.Ray, head)

@@ -19,12 +19,13 @@ import (
 // zone is a configured zone, ready to serve.
 type zone struct {
 	config.Zone
-	rules   rules.Set
-	origins *originTLS
-	client  *exchange.Client
-	cache   *cache.Settings // nil = nothing is kept
-	tls     *tls.Config     // for visitors
-	meter   *meter.Zone
+	rules    rules.Set
+	origins  *originTLS
+	client   *exchange.Client
+	cache    *cache.Settings // nil = nothing is kept
+	tls      *tls.Config     // for visitors
+	meter    *meter.Zone
+	outbreak *outbreak
 }
 
 // site is one host name of a zone: its records as the edge uses them. A

@@ -115,9 +115,9 @@ func (st *state) newZone(zc config.Zone, old *state) (*zone, error) {
 		st.fresh = true
 	}
 	if was != nil {
-		z.meter = was.meter
+		z.meter, z.outbreak = was.meter, was.outbreak
 	} else {
-		z.meter = &meter.Zone{}
+		z.meter, z.outbreak = &meter.Zone{}, &outbreak{}
 	}
 	z.cache = cacheSettings(zc.Cache)
 	z.client = st.client(z.readTimeout(st.cfg.Timers), old)

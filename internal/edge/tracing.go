@@ -181,6 +181,12 @@ func (v *visit) spanOutcome() (out []attribute.KeyValue) {
 	case v.status >= 500:
 		add(semconv.ErrorTypeKey.String(strconv.Itoa(v.status)))
 	}
+	if d := v.cause(); d != nil {
+		add(attribute.String("originward.diagnosis", d.ID))
+		if len(d.Causes) > 0 {
+			add(attribute.String("originward.cause", string(d.Causes[0])))
+		}
+	}
 	if v.left != "" {
 		add(attribute.Bool("originward.visitor_left", true), attribute.String("originward.phase", string(v.left)))
 	}

@@ -166,6 +166,9 @@ func (a *API) mainRoutes() []route {
 
 		{"GET", "/originward/openapi.json", anyToken, a.openAPI, "this description", nil, false},
 		{"GET", "/originward/metrics", analytics, reader(a.metrics), "metrics in Prometheus' forms", nil, false},
+		{"GET", "/originward/diagnoses", logsRead, reader(a.listDiagnoses), "diagnoses that bursts of failures began", nil, false},
+		{"GET", "/originward/diagnoses/{diagnosis}", logsRead, reader(a.diagnosis), "one diagnosis", nil, false},
+		{"GET", "/originward/diagnoses/{diagnosis}/evidence", logsRead, reader(a.evidence), "its evidence, as originward explain reads it", nil, false},
 		{"GET", "/originward/exchanges", logsRead, reader(a.exchanges), "recent exchanges with origins", nil, false},
 		{"GET", "/originward/events", logsRead, reader(a.events), "recent security events", nil, false},
 		{"GET", "/originward/events/{ray}", logsRead, reader(a.rayEvents), "what the security rules decided about one request", nil, false},

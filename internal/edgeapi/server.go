@@ -34,6 +34,8 @@ type API struct {
 	throttle *throttle
 	previews previews
 	measures http.Handler // the edge's metrics
+	looks    Diagnoses    // nil = none are made
+	inner    string       // one more token; empty = none
 }
 
 // Options are what an API has beside its edge. The zero Options work.
@@ -43,13 +45,17 @@ type Options struct {
 	Now  func() time.Time // nil = time.Now
 	// Version is the program's, for its metrics.
 	Version string
+	// Diagnoses are those that the edge began by itself; nil = none.
+	Diagnoses Diagnoses
+	// Token may do everything, as those of the configuration file; empty = none.
+	Token string
 }
 
 // New makes the API of an edge, for a listener on addr.
 func New(e *edge.Edge, addr netip.Addr, o Options) *API {
 	a := &API{
 		edge: e, live: o.Live, log: o.Log, now: o.Now, mux: http.NewServeMux(), open: addr.IsLoopback(),
-		foreign: http.NewCrossOriginProtection(), measures: e.MetricsHandler(o.Version),
+		foreign: http.NewCrossOriginProtection(), measures: e.MetricsHandler(o.Version), looks: o.Diagnoses, inner: o.Token,
 	}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)

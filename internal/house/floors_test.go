@@ -46,6 +46,7 @@ const floors = `
 6 internal/remedy            carrying out a fix, proving it, taking it back
 7 internal/remedy/remote     the same over ssh, on a host where nothing is installed
 7 internal/lab               broken worlds
+7 internal/burst             diagnoses that failures begin
 8 cmd/originward             the commands
 8 internal/house             these rules
 8 bench/edge                 the edge beside its peers

@@ -20,6 +20,8 @@ type Page struct {
 	Languages string    // Accept-Language; hostile
 	// RetryAfter is in seconds, when a rule knows better than the code's own value; 0 = the code's.
 	RetryAfter int
+	// Fault, Phase and Details say what the edge met, in words of closed lists; empty = nothing of an origin.
+	Fault, Phase, Details string
 }
 
 // Rendered is an answer, ready to be sent.

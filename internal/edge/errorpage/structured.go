@@ -33,6 +33,10 @@ type extensions struct {
 	Retryable     bool   `json:"retryable"`
 	RetryAfter    int    `json:"retry_after,omitempty"`
 	OwnerAction   bool   `json:"owner_action_required"`
+	// What the edge met, in words of closed lists, as Proxy-Status says it.
+	Fault   string `json:"fault_type,omitempty"`
+	Phase   string `json:"fault_phase,omitempty"`
+	Details string `json:"fault_details,omitempty"`
 }
 
 func (v *view) extensions() extensions {
@@ -40,6 +44,7 @@ func (v *view) extensions() extensions {
 		ErrorCode: v.number, ErrorName: v.name, ErrorCategory: v.category,
 		RayID: v.Ray, Timestamp: v.Time.Format(time.RFC3339), Zone: v.Host, EdgeError: true,
 		Retryable: v.Retry > 0, RetryAfter: v.Retry, OwnerAction: v.owner,
+		Fault: v.Fault, Phase: v.Phase, Details: v.Details,
 	}
 }
 
@@ -95,6 +100,11 @@ func (v *view) markdown() []byte {
 		line("retry_after", strconv.Itoa(x.RetryAfter))
 	}
 	line("owner_action_required", strconv.FormatBool(x.OwnerAction))
+	for _, f := range [][2]string{{"fault_type", x.Fault}, {"fault_phase", x.Phase}, {"fault_details", x.Details}} {
+		if f[1] != "" {
+			line(f[0], quote(f[1]))
+		}
+	}
 	b.WriteString("---\n\n")
 	fmt.Fprintf(&b, "# %s\n\n## %s\n\n%s\n\n## %s\n\n", v.heading(), v.UI["happened"], v.Happened, v.UI["do"])
 	v.advice(&b, "### ", "")

@@ -19,12 +19,13 @@ var (
 	phases    = desc("origin_phase_duration_seconds", "Duration of the phases of exchanges with origins that ended well.", "phase")
 	faults    = desc("origin_faults_total", "Faults by phase and type (RFC 9209).", "phase", "type")
 	left      = desc("visitors_left_total", "Visitors who left while the edge waited for the origin, by what it waited for.", "phase")
+	looks     = desc("diagnoses_total", "Diagnoses that a burst of failures began, by what they came to.", "status")
 	ruled     = desc("security_events_total", "Decisions of security rules, by kind of rule and action.", "source", "action")
 )
 
 // Describe sends what Collect can send.
 func Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{requests, cached, durations, received, sent, exchanges, phases, faults, left, ruled} {
+	for _, d := range []*prometheus.Desc{requests, cached, durations, received, sent, exchanges, phases, faults, left, ruled, looks} {
 		ch <- d
 	}
 }
@@ -57,6 +58,7 @@ func (z *Zone) Collect(name string, ch chan<- prometheus.Metric) {
 	}
 	z.faults.each(func(k faultKey, n uint64) { count(faults, n, string(k.phase), string(k.fault)) })
 	z.left.each(func(k originward.Phase, n uint64) { count(left, n, string(k)) })
+	z.looks.each(func(status string, n uint64) { count(looks, n, status) })
 	z.rules.each(func(k ruleKey, n uint64) { count(ruled, n, k.source, k.action) })
 }
 

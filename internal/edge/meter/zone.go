@@ -17,6 +17,7 @@ type Zone struct {
 	faults tally[faultKey]
 	left   tally[originward.Phase]
 	rules  tally[ruleKey]
+	looks  tally[string]
 }
 
 type faultKey struct {
@@ -108,6 +109,9 @@ func (z *Zone) Fault(p originward.Phase, t originward.FaultType) { z.faults.add(
 
 // Left counts a visitor who left while the edge waited in a phase.
 func (z *Zone) Left(p originward.Phase) { z.left.add(p) }
+
+// Diagnosed counts a diagnosis by the status that it came to.
+func (z *Zone) Diagnosed(status string) { z.looks.add(status) }
 
 // Rule counts a decision of a security rule; both are words of closed lists.
 func (z *Zone) Rule(source, action string) { z.rules.add(ruleKey{source, action}) }
