@@ -9,7 +9,14 @@ import (
 
 // planUnblock takes out the rules and set elements that turn the CDN away.
 func planUnblock(ctx context.Context, s *site, found []originward.Finding) ([]Step, error) {
-	return s.through(ctx, found, remove)
+	raw, err := s.through(ctx, found, remove)
+	if err != nil {
+		return nil, err
+	}
+	if steps := s.byFirewalld(ctx, found, s.unblockZone, raw); len(steps) > 0 {
+		return steps, nil
+	}
+	return raw, nil
 }
 
 // planAdmit lets the CDN's ranges in where a port is closed to everyone: the
@@ -18,7 +25,14 @@ func planAdmit(ctx context.Context, s *site, found []originward.Finding) ([]Step
 	if steps, err := s.admitTool(ctx, found); len(steps) > 0 || err != nil {
 		return steps, err
 	}
-	return s.through(ctx, found, admit)
+	raw, err := s.through(ctx, found, admit)
+	if err != nil {
+		return nil, err
+	}
+	if steps := s.byFirewalld(ctx, found, s.admitZone, raw); len(steps) > 0 {
+		return steps, nil
+	}
+	return raw, nil
 }
 
 // planFill puts the missing ranges into allow lists.
