@@ -2,7 +2,12 @@ package config
 
 import (
 	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
 	"net/netip"
 	"time"
 )
@@ -65,4 +70,61 @@ func (v value) dnsNeedsMore(c *Config) {
 	if len(c.Listen.DNSTLS) > 0 && c.DNS.TLS == nil {
 		v.fail("dns_tls needs a certificate", "dns: {certificate: {cert: FILE, key: FILE}}")
 	}
+}
+
+// dnssec reads the key that signs a zone: {key: FILE}, PEM, P-256.
+func (v value) dnssec() *DNSKey {
+	var signs *DNSKey
+	given := false
+	v.object(key{"key", func(v value) {
+		given = true
+		path, ok := v.filePath()
+		if !ok {
+			return
+		}
+		raw, ok := readSecondary(v, path)
+		if !ok {
+			return
+		}
+		k, err := signingKey(raw)
+		if err != nil {
+			v.fail(err.Error(), "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256")
+			return
+		}
+		signs = &DNSKey{Private: k}
+	}})
+	if !given {
+		v.fail("needs a key", "dnssec: {key: zone.key}")
+	}
+	return signs
+}
+
+var errSigningKey = errors.New("holds no private key of P-256 in PEM form")
+
+// signingKey reads a private key of P-256, in either of the forms that OpenSSL writes.
+func signingKey(raw []byte) (*ecdsa.PrivateKey, error) {
+	for len(raw) > 0 {
+		var block *pem.Block
+		if block, raw = pem.Decode(raw); block == nil {
+			break
+		}
+		var k any
+		var err error
+		switch block.Type {
+		case "PRIVATE KEY":
+			k, err = x509.ParsePKCS8PrivateKey(block.Bytes)
+		case "EC PRIVATE KEY":
+			k, err = x509.ParseECPrivateKey(block.Bytes)
+		default:
+			continue // parameters of the curve
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", errSigningKey, err)
+		}
+		if ec, ok := k.(*ecdsa.PrivateKey); ok && ec.Curve == elliptic.P256() {
+			return ec, nil
+		}
+		return nil, errSigningKey
+	}
+	return nil, errSigningKey
 }

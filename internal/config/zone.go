@@ -66,6 +66,7 @@ func (v value) zone() (Zone, bool) {
 		key{"tls_client_auth", func(v value) { z.TLSClientAuth, _ = v.flag() }},
 		key{"trust", func(v value) { v.list(func(v value) { z.Trust = append(z.Trust, v.certificates()...) }) }},
 		key{"records", func(v value) { records = v }},
+		key{"dnssec", func(v value) { z.DNSSEC = v.dnssec() }},
 		key{"rules", func(v value) { rules = v }},
 		key{"load_balancers", func(v value) { balancers = v }},
 		key{"diagnosis", func(v value) {

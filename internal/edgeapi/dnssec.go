@@ -71,18 +71,25 @@ func showDNSSEC(zone string, o store.Object) (dnssecOut, error) {
 	if err != nil {
 		return dnssecOut{}, err
 	}
+	return signedBy(zone, k, &o.Modified), nil
+}
+
+func signedBy(zone string, k *config.DNSKey, modified *time.Time) dnssecOut {
 	key := edgedns.NewKey(zone, &k.Private.PublicKey)
 	ds := key.ToDS(dns.SHA256)
 	text := strings.ReplaceAll(ds.String(), "\t", " ")
 	flags, tag := int(key.Flags), int(key.KeyTag())
 	return dnssecOut{
-		"active", &flags, new("13"), new("ECDSAP256SHA256"), new("2"), new("SHA256"), &ds.Digest, &text, &tag, &key.PublicKey, &o.Modified,
-	}, nil
+		"active", &flags, new("13"), new("ECDSAP256SHA256"), new("2"), new("SHA256"), &ds.Digest, &text, &tag, &key.PublicKey, modified,
+	}
 }
 
 func (a *API) dnssec(c *call) (*reply, error) {
 	out := dnssecOut{Status: "disabled"}
-	if c.zone.file != nil {
+	if f := c.zone.file; f != nil {
+		if f.DNSSEC != nil {
+			out = signedBy(f.Name, f.DNSSEC, nil)
+		}
 		return &reply{result: out}, nil
 	}
 	err := a.view(c, func(t *store.Tx) error {

@@ -45,10 +45,17 @@ func fileRecord(zone zoneRef, r originward.Record) recordOut {
 	if ttl == 0 || r.Proxied {
 		ttl = 1
 	}
-	return recordOut{
+	out := recordOut{
 		ID: recordID(zone.name, r), ZoneID: zone.id, ZoneName: zone.name, Type: string(r.Type), Name: r.Name, Content: r.Content,
 		Proxied: r.Proxied, Proxiable: r.Type.Origin(), TTL: ttl, Settings: map[string]any{}, Meta: map[string]any{}, Tags: []string{},
 	}
+	if dnsrec.HasPriority(r.Type) { // it stands before the content in the file's form
+		first, rest, _ := strings.Cut(r.Content, " ")
+		if n, err := strconv.Atoi(first); err == nil {
+			out.Priority, out.Content = &n, rest
+		}
+	}
+	return out
 }
 
 func storeRecord(zone zoneRef, r store.Record) recordOut {

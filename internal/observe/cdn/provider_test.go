@@ -22,7 +22,6 @@ type fake struct {
 	cdn    string
 	handle http.Handler
 	refuse func(path string, status int) // answers a path with a status
-	calls  func() []string               // method and path of each call, and who was named
 }
 
 // fakes are the providers that the suite runs over.
