@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // secretWords are words in the name of a value that must not be told.
@@ -15,29 +16,31 @@ const secretHeaders = `authorization|proxy-authorization|set-cookie2?|cookie|x-a
 
 // secretRules are tried in this order. The group "v" is what is replaced; a
 // rule without it replaces the whole match.
-var secretRules = []*regexp.Regexp{
-	// A private key, also one that was cut off.
-	regexp.MustCompile(`(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|$)`),
-	// A header, in a log line or a command: to the end of its quotes, or of the line.
-	regexp.MustCompile(`(?i)\b(?:` + secretHeaders + `)\b["']?\s*[:=]\s*["']?(?P<v>[^"'\r\n]+)`),
-	// A header that a server is told to set.
-	regexp.MustCompile(`(?i)\b(?:proxy_set_header|add_header|fastcgi_param|(?:request)?header\s+\w+(?:\s+\w+)?|(?:set|add)-header)\s+["']?(?:` + secretHeaders + `)["']?\s+["']?(?P<v>[^"'\r\n;]+)`),
-	// user:password@ in a URL.
-	regexp.MustCompile(`(?i)\b[a-z][a-z0-9+.-]*://(?P<v>[^/\s"'@]+)@`),
-	// name=value, "name": "value", name: value.
-	regexp.MustCompile(`(?i)[\w.-]*(?:` + secretWords + `)[\w.-]*["']?\]?\s*(?:=>|:=|[:=])\s*["']?(?P<v>[^\s"',;&\[\]]+)`),
-	// A variable that a server is told to pass on.
-	regexp.MustCompile(`(?i)\b(?:(?:fastcgi|uwsgi|scgi)_param|setenv|env|set)\s+["']?[$\w.-]*(?:` + secretWords + `)[\w.-]*["']?\s+["']?(?P<v>[^\s"';]+)`),
-	// Directives of servers that take their secret behind a space; words alone are prose.
-	regexp.MustCompile(`(?i)\b(?:insecure-password|requirepass|masterauth)\s+["']?(?P<v>[^\s"',;]+)`),
-	regexp.MustCompile(`(?i)\b(?:password|passwd|passphrase|secret)\s+["']?(?P<v>[^\s"',;]*[^a-z\s"',;:.()][^\s"',;]*)`),
-	regexp.MustCompile(`\b(?i:bearer|basic)\s+["']?(?P<v>[A-Za-z0-9+/_.~=-]*[A-Z0-9+/_.~=-][A-Za-z0-9+/_.~=-]*)`),
-	// curl's and wget's way to say who they are.
-	regexp.MustCompile(`(?:^|\s)(?:-u|--user|--proxy-user)[ =]["']?(?P<v>[^\s"':]+:[^\s"']*)`),
-	// Tokens that tell by their form whose they are.
-	regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,2}`),
-	regexp.MustCompile(`\b(?:AKIA|ASIA)[A-Z0-9]{12,}\b|\bAIza[A-Za-z0-9_-]{20,}|\bgh[pousr]_[A-Za-z0-9]{16,}|\bgithub_pat_\w{16,}|\bglpat-[\w-]{16,}|\bxox[abeprs]-[\w-]{8,}|\b[sr]k_(?:live|test)_\w{8,}|\bSG\.[\w-]{10,}|\bnpm_\w{20,}|\bsess_\w{8,}`),
-}
+var secretRules = sync.OnceValue(func() []*regexp.Regexp {
+	return []*regexp.Regexp{
+		// A private key, also one that was cut off.
+		regexp.MustCompile(`(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|$)`),
+		// A header, in a log line or a command: to the end of its quotes, or of the line.
+		regexp.MustCompile(`(?i)\b(?:` + secretHeaders + `)\b["']?\s*[:=]\s*["']?(?P<v>[^"'\r\n]+)`),
+		// A header that a server is told to set.
+		regexp.MustCompile(`(?i)\b(?:proxy_set_header|add_header|fastcgi_param|(?:request)?header\s+\w+(?:\s+\w+)?|(?:set|add)-header)\s+["']?(?:` + secretHeaders + `)["']?\s+["']?(?P<v>[^"'\r\n;]+)`),
+		// user:password@ in a URL.
+		regexp.MustCompile(`(?i)\b[a-z][a-z0-9+.-]*://(?P<v>[^/\s"'@]+)@`),
+		// name=value, "name": "value", name: value.
+		regexp.MustCompile(`(?i)[\w.-]*(?:` + secretWords + `)[\w.-]*["']?\]?\s*(?:=>|:=|[:=])\s*["']?(?P<v>[^\s"',;&\[\]]+)`),
+		// A variable that a server is told to pass on.
+		regexp.MustCompile(`(?i)\b(?:(?:fastcgi|uwsgi|scgi)_param|setenv|env|set)\s+["']?[$\w.-]*(?:` + secretWords + `)[\w.-]*["']?\s+["']?(?P<v>[^\s"';]+)`),
+		// Directives of servers that take their secret behind a space; words alone are prose.
+		regexp.MustCompile(`(?i)\b(?:insecure-password|requirepass|masterauth)\s+["']?(?P<v>[^\s"',;]+)`),
+		regexp.MustCompile(`(?i)\b(?:password|passwd|passphrase|secret)\s+["']?(?P<v>[^\s"',;]*[^a-z\s"',;:.()][^\s"',;]*)`),
+		regexp.MustCompile(`\b(?i:bearer|basic)\s+["']?(?P<v>[A-Za-z0-9+/_.~=-]*[A-Z0-9+/_.~=-][A-Za-z0-9+/_.~=-]*)`),
+		// curl's and wget's way to say who they are.
+		regexp.MustCompile(`(?:^|\s)(?:-u|--user|--proxy-user)[ =]["']?(?P<v>[^\s"':]+:[^\s"']*)`),
+		// Tokens that tell by their form whose they are.
+		regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,2}`),
+		regexp.MustCompile(`\b(?:AKIA|ASIA)[A-Z0-9]{12,}\b|\bAIza[A-Za-z0-9_-]{20,}|\bgh[pousr]_[A-Za-z0-9]{16,}|\bgithub_pat_\w{16,}|\bglpat-[\w-]{16,}|\bxox[abeprs]-[\w-]{8,}|\b[sr]k_(?:live|test)_\w{8,}|\bSG\.[\w-]{10,}|\bnpm_\w{20,}|\bsess_\w{8,}`),
+	}
+})
 
 var (
 	// What stands behind a question mark in a URL or request line.
@@ -61,7 +64,7 @@ var (
 // secrets replaces everything that looks like one. Words too many are the
 // lesser harm.
 func (r *Redactor) secrets(s string) string {
-	for _, re := range secretRules {
+	for _, re := range secretRules() {
 		s = replaceGroup(re, s, r.secret)
 	}
 	s = query.ReplaceAllStringFunc(s, func(t string) string {

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/originward/originward/fact"
 )
@@ -14,12 +15,12 @@ import (
 type rule struct {
 	program string // empty = any
 	kind    string
-	has     []string // texts of which every match holds one; empty = not known
-	re      *regexp.Regexp
+	has     []string              // texts of which every match holds one; empty = not known
+	re      func() *regexp.Regexp // compiled when a line first gets this far
 }
 
 func row(program, kind, re string) rule {
-	return rule{program, kind, literals(re), regexp.MustCompile(re)}
+	return rule{program, kind, literals(re), sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(re) })}
 }
 
 // Common parts: an error number as nginx and Apache write it.
@@ -136,12 +137,12 @@ func classify(program string, line string) (m match, ok bool) {
 		if r.program != program || !holdsOne(line, r.has) {
 			continue
 		}
-		g := r.re.FindStringSubmatch(line)
+		g := r.re().FindStringSubmatch(line)
 		if g == nil {
 			continue
 		}
 		m.kind = r.kind
-		for i, name := range r.re.SubexpNames() {
+		for i, name := range r.re().SubexpNames() {
 			m.take(name, g[i])
 		}
 		if !m.client.IsValid() {

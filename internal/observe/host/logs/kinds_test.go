@@ -80,7 +80,7 @@ func TestEveryKindBelongsToAProgramThatIsRead(t *testing.T) {
 	}
 	for _, r := range rules {
 		if !known[r.program] {
-			t.Errorf("no process or tag is called %q, so its row %s never matches", r.program, r.re)
+			t.Errorf("no process or tag is called %q, so its row %s never matches", r.program, r.re())
 		}
 	}
 }

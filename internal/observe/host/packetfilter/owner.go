@@ -3,6 +3,7 @@ package packetfilter
 import (
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/originward/originward/fact"
 )
@@ -17,9 +18,12 @@ type layout struct {
 	sets   []string
 }
 
-// layouts lists the tools that are known, the most telling first. To know one
-// more is one more line.
-var layouts = compile([]layout{
+// layouts are the tools that are known, ready to be matched: compiling them takes
+// longer than most commands do.
+var layouts = sync.OnceValue(func() []matcher { return compile(tools) })
+
+// tools lists them, the most telling first. To know one more is one more line.
+var tools = []layout{
 	{"fail2ban", []string{"f2b-table"}, []string{"f2b-(?P<jail>.+)", "fail2ban-(?P<jail>.+)"}, []string{"addr6?-set-(?P<jail>.+)", "f2b-(?P<jail>.+?)6?", "fail2ban-(?P<jail>.+?)6?"}},
 	{"crowdsec", []string{"crowdsec6?"}, []string{"crowdsec.*"}, []string{"crowdsec6?-blacklists.*", "crowdsec.*"}},
 	{"sshguard", []string{"sshguard"}, []string{"sshguard"}, []string{"sshguard.*", "attackers6?"}},
@@ -40,7 +44,7 @@ var layouts = compile([]layout{
 	{"shorewall", nil, []string{"net[-2](fw|all)", "fw[-2]net", "shorewall.*", "dynamic", "sfilter", "smurfs", "tcpflags"}, nil},
 	{"psad", nil, []string{"psad_block_.*"}, nil},
 	{"tailscale", nil, []string{"ts-(input|forward|postrouting)"}, nil},
-})
+}
 
 // banning are the tools whose rules are bans of addresses; only theirs have a
 // jail.
@@ -87,7 +91,7 @@ func match(ps []*regexp.Regexp, name string) (jail string, ok bool) {
 // attribute says which tool wrote a rule, by the names around it. A policy is
 // the tool's whose chains hang below it.
 func attribute(r *fact.FirewallRule, below []string) {
-	for _, m := range layouts {
+	for _, m := range layouts() {
 		jailS, set := match(m.sets, r.Set)
 		jailC, chain := match(m.chains, r.Chain)
 		_, table := match(m.tables, r.Table)
@@ -113,7 +117,7 @@ func attribute(r *fact.FirewallRule, below []string) {
 func ownerBelow(chains []string) string {
 	owner := ""
 	for _, c := range chains {
-		for _, m := range layouts {
+		for _, m := range layouts() {
 			if _, ok := match(m.chains, c); !ok || banning[m.owner] || m.owner == "docker" {
 				continue
 			}
