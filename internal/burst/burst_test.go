@@ -72,7 +72,7 @@ type site struct {
 
 func begin(t *testing.T, diagnosis string, o Options) *site {
 	t.Helper()
-	const addr, dead = "127.39.0.1", "127.39.0.2"
+	const addr, dead = "127.37.0.1", "127.37.0.2"
 	port := freePort(t, addr)
 	text := fmt.Sprintf(`listen: {http: ['%s:%d']}
 data: %s

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -50,9 +51,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	e.measures.elsewhere.Collect(nowhere, ch)
 	for name, z := range st.routes.zones {
 		z.meter.Collect(name, ch)
-		if z.Certificate != nil && z.Certificate.Leaf != nil {
-			gauge(certExpiry, float64(z.Certificate.Leaf.NotAfter.Unix()), name)
-		}
+	}
+	for zone, until := range st.expiries() {
+		gauge(certExpiry, float64(until.Unix()), zone)
 	}
 	gauge(zonesNow, float64(len(st.routes.zones)))
 	gauge(inFlight, float64(e.flights.busy()))
@@ -74,6 +75,31 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	count(reloads, e.measures.reloads.Load(), "ok")
 	count(reloads, e.measures.unloaded.Load(), "failed")
 	gauge(loadedAt, float64(e.measures.loaded.Load())/1e9)
+}
+
+// expiries tell when the first of a zone's certificates for visitors ends: of those
+// that were given, and those that an authority issued.
+func (st *state) expiries() map[string]time.Time {
+	out := map[string]time.Time{}
+	note := func(zone string, until time.Time) {
+		if was, ok := out[zone]; !ok || until.Before(was) {
+			out[zone] = until
+		}
+	}
+	for name, z := range st.routes.zones {
+		if z.Certificate != nil && z.Certificate.Leaf != nil {
+			note(name, z.Certificate.Leaf.NotAfter)
+		}
+	}
+	if st.acme == nil {
+		return out
+	}
+	for name, until := range st.acme.Expiries() {
+		if z := st.routes.zoneOf(strings.TrimPrefix(name, "*.")); z != nil && z.Certificate == nil {
+			note(z.Name, until)
+		}
+	}
+	return out
 }
 
 // visitorStates counts visitors' connections.

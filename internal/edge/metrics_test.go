@@ -155,6 +155,15 @@ func TestMetricsOverReload(t *testing.T) {
 	}
 }
 
+func TestMetricsOfCertificates(t *testing.T) {
+	e, _, _ := hosts()
+	w := start(t, stapledSite(e, siteFiles(t, time.Now().Add(time.Hour))))
+	until, ok := w.scrape()[`originward_certificate_expiry_timestamp_seconds{zone="shop.example"}`]
+	if left := time.Until(time.Unix(int64(until), 0)); !ok || left < 50*time.Minute || left > time.Hour {
+		t.Errorf("the certificate ends in %v (%v), want an hour", left, ok)
+	}
+}
+
 // The cost that counting adds to a request.
 func BenchmarkMeasure(b *testing.B) {
 	e, o, _ := hosts()

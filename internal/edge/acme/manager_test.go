@@ -74,6 +74,9 @@ func TestRenewal(t *testing.T) {
 	}
 	await("issuance", func() bool { return serial() != "" })
 	first := serial()
+	if until := m.Expiries()["shop.example"]; time.Until(until) <= 0 || time.Until(until) > 6*time.Minute {
+		t.Errorf("the certificate ends %v", until)
+	}
 	await("renewal", func() bool { return serial() != first })
 	if s := log.String(); !strings.Contains(s, "certificate obtained successfully") || !strings.Contains(s, "certificate renewed successfully") || strings.Contains(s, "level=ERROR") {
 		t.Errorf("the log says\n%s", s)
@@ -86,7 +89,7 @@ func TestRenewal(t *testing.T) {
 		t.Error("an unchanged account begins anew")
 	}
 	m.Use(a, w, nil)
-	if serial() != "" || m.Managed("shop.example") {
+	if serial() != "" || m.Managed("shop.example") || len(m.Expiries()) != 0 {
 		t.Error("a name that is not asked for any more is still managed")
 	}
 	m.Close()
