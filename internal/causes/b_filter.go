@@ -25,7 +25,7 @@ func judgeRangeBlocked(v *View) []Verdict {
 	out := v.blocked("firewall.host.range-blocked", func(b block, c *Case) {
 		c.Apart("Are other sources let in?", v.othersLetIn(b))
 		c.Says("the origin's packet filter turns the CDN away", blockText(b)+", while other sources get in.")
-		f := fix("Remove or narrow the rule, or accept the CDN's ranges before it.", takeAway(b.seg().Rule), v.persist(b.seg().Rule))
+		f := fix("Remove or narrow the rule, or accept the CDN's ranges before it.", append(v.takeAwayAll(b), v.persist(b.seg().Rule))...)
 		f.Verify = v.gateVerify(b)
 		c.Fix(f)
 	})

@@ -15,7 +15,7 @@ func judgeEdgeBan(v *View) []Verdict {
 		c.Apart("Are other sources let in?", v.othersLetIn(b))
 		c.Says(who+" has banned addresses of the edge", blockText(b)+". "+who+" banned them because its log shows the edge's address in place of the visitor's.")
 		f := fix("Lift the ban, put the CDN's ranges on the tool's ignore list, and restore the visitor's address in the web server's log.",
-			v.unban(b), ignoreStep(r), v.restoreVisitor())
+			append(v.unbans(b), ignoreStep(r), v.restoreVisitor())...)
 		f.Verify = v.gateVerify(b)
 		c.Fix(f)
 	})
@@ -37,24 +37,41 @@ func banner(r *fact.FirewallRule) string {
 	return who
 }
 
-// unban is the tool's own way to lift a ban, else the rule's removal.
-func (v *View) unban(b block) originward.Step {
+// unbans are the tool's own ways to lift the bans of a block, else the removal
+// of the rule.
+func (v *View) unbans(b block) []originward.Step {
+	var out []originward.Step
+	r := b.seg().Rule
 	for _, it := range v.bans {
 		for _, s := range it.Fact.Sources {
-			for _, e := range s.CDN {
-				if e.Remove != "" && slices.ContainsFunc(b.segs, func(x fact.FirewallSegment) bool { return segOverlaps(x, e) }) &&
-					(b.seg().Rule == nil || b.seg().Rule.Jail == "" || s.Jail == b.seg().Rule.Jail) {
-					return onHost(e.Remove, e.Restore)
-				}
+			if r != nil && r.Jail != "" && s.Jail != r.Jail {
+				continue
 			}
+			met := slices.DeleteFunc(slices.Clone(s.CDN), func(e fact.Ban) bool {
+				return !slices.ContainsFunc(b.segs, func(x fact.FirewallSegment) bool { return segOverlaps(x, e) })
+			})
+			out = append(out, liftAll(met)...)
 		}
 	}
-	r := b.seg().Rule
-	if r != nil && r.Jail != "" && len(b.ranges()) > 0 {
-		a := b.ranges()[0]
-		return onHost("fail2ban-client set "+r.Jail+" unbanip "+addrText(a), "fail2ban-client set "+r.Jail+" banip "+addrText(a))
+	if len(out) > 0 {
+		return out
 	}
-	return takeAway(r)
+	if r != nil && r.Jail != "" && len(b.ranges()) > 0 {
+		for _, p := range b.ranges() {
+			out = append(out, onHost("fail2ban-client set "+r.Jail+" unbanip "+addrText(p), "fail2ban-client set "+r.Jail+" banip "+addrText(p)))
+		}
+		return out
+	}
+	return []originward.Step{takeAway(r)}
+}
+
+// liftAll are the steps that lift each of some bans, as far as they fit.
+func liftAll(bans []fact.Ban) []originward.Step {
+	var out []originward.Step
+	for _, e := range bans[:min(len(bans), maxSteps)] {
+		out = addStep(out, onHost(e.Remove, e.Restore))
+	}
+	return out
 }
 
 // addrText is a prefix of one address as the address alone.
@@ -133,7 +150,7 @@ func (v *View) listedBan(l *Leg, s fact.BanSource, by string) Verdict {
 	c.Apart("Does a source that is no edge get through?", directReaches(l))
 	c.Ask("Does the packet filter act on the list?", Unseen(lookFirewall), originward.RuledOut, originward.Likely)
 	c.Says(s.Tool+" has banned addresses of the edge", s.Tool+" holds "+rangesText(banRanges(s.CDN))+"; the packet filter itself could not be read.")
-	f := fix("Lift the ban and put the CDN's ranges on the tool's ignore list.", onHost(s.CDN[0].Remove, s.CDN[0].Restore), ignoreStep(&fact.FirewallRule{Owner: s.Tool}), v.restoreVisitor())
+	f := fix("Lift the ban and put the CDN's ranges on the tool's ignore list.", append(liftAll(s.CDN), ignoreStep(&fact.FirewallRule{Owner: s.Tool}), v.restoreVisitor())...)
 	f.Verify = v.diagnoseAgain()
 	return c.Fix(f).Done()
 }
@@ -151,8 +168,8 @@ func judgeBlocklist(v *View) []Verdict {
 		r := b.seg().Rule
 		c.Apart("Are other sources let in?", v.othersLetIn(b))
 		c.Says("a loaded block list contains addresses of the CDN", blockText(b)+". The list was fetched from elsewhere and was not meant for the CDN.")
-		f := fix("Take the CDN's ranges out of the list when it is loaded, and accept them before it.", v.unban(b), v.exempt(b),
-			onHost("where the list is loaded: subtract the ranges of `originward ranges` from it", ""))
+		f := fix("Take the CDN's ranges out of the list when it is loaded, and accept them before it.", append(v.unbans(b), v.exempt(b),
+			onHost("where the list is loaded: subtract the ranges of `originward ranges` from it", ""))...)
 		f.Verify = v.gateVerify(b)
 		if s := showRule(r); s != "" {
 			f.Verify = s + " shows none of the CDN's ranges, and " + v.diagnoseAgain()

@@ -66,7 +66,7 @@ func (v *View) pluginList(l *Leg, s fact.BanSource, by string) Verdict {
 	c.Ask("Do the edge's own addresses lie among them?", v.egressIn(banRanges(s.CDN), l), originward.Possible, originward.Likely)
 	c.Says(s.Tool+" denies addresses of the edge", s.Tool+" denies "+rangesText(banRanges(s.CDN))+": it sees the edge's address in place of the visitor's.")
 	f := fix("Take the edge's addresses out of the list, and let the application read the visitor's address from the CDN's header.",
-		onHost(s.CDN[0].Remove, s.CDN[0].Restore), edit(s.CDN[0].Place, "take the CDN's addresses out"))
+		append(liftAll(s.CDN), edit(s.CDN[0].Place, "take the CDN's addresses out"))...)
 	f.Verify = v.diagnoseAgain()
 	return c.Fix(f).Done()
 }

@@ -1,6 +1,7 @@
 package causes
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/originward/originward"
@@ -166,6 +167,34 @@ func takeAway(r *fact.FirewallRule) originward.Step {
 		return onHost(iptables(r)+" -t "+firstOf(r.Table, "filter")+" -D "+r.Chain+" "+itoa(r.Line), "")
 	}
 	return originward.Step{}
+}
+
+// takeAwayAll removes the rule of a block and those of its like for the same
+// address and port. Rules that go by their number go from the last one up.
+func (v *View) takeAwayAll(b block) []originward.Step {
+	var rules []*fact.FirewallRule
+	for _, x := range v.blocks {
+		if r := x.seg().Rule; x.leg == b.leg && x.cause == b.cause && r != nil {
+			rules = append(rules, r)
+		}
+	}
+	slices.SortStableFunc(rules, func(x, y *fact.FirewallRule) int { return y.Line - x.Line })
+	var out []originward.Step
+	for _, r := range rules[:min(len(rules), maxSteps)] {
+		out = addStep(out, takeAway(r))
+	}
+	return out
+}
+
+// maxSteps bounds the steps of one kind in a fix: a person reads them.
+const maxSteps = 32
+
+// addStep adds a step that is not among them.
+func addStep(to []originward.Step, s originward.Step) []originward.Step {
+	if slices.ContainsFunc(to, func(x originward.Step) bool { return x.Run == s.Run }) {
+		return to
+	}
+	return append(to, s)
 }
 
 func iptables(r *fact.FirewallRule) string {
