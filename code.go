@@ -31,6 +31,7 @@ var codeTable = []codeRow{
 	{[]FaultType{DestinationIPProhibited}, nil, Code{403, 1000}},
 	{[]FaultType{ConnectionLimitReached}, []Phase{PhaseQueue}, Code{503, 1200}},
 	{[]FaultType{DNSTimeout, DNSError}, []Phase{PhaseResolve}, Code{530, 1016}},
+	{[]FaultType{DestinationUnavailable}, []Phase{PhaseResolve}, Code{530, 1033}}, // a tunnel without a connector
 	{[]FaultType{DestinationIPUnroutable}, []Phase{PhaseConnect}, Code{523, 523}},
 	{[]FaultType{ConnectionRefused}, []Phase{PhaseConnect}, Code{521, 521}},
 	{[]FaultType{ConnectionTimeout}, []Phase{PhaseConnect, PhaseWrite}, Code{522, 522}},

@@ -31,6 +31,7 @@ func TestCodeTable(t *testing.T) {
 		{"3 own or looping address", PhaseResolve, DestinationIPProhibited, page(403, 1000)},
 		{"3 loop by CDN-Loop", PhaseRequest, ProxyLoopDetected, page(403, 1000)},
 		{"5 name does not resolve", PhaseResolve, DNSError, page(530, 1016)},
+		{"5 tunnel without a connector", PhaseResolve, DestinationUnavailable, page(530, 1033)},
 		{"5 resolver silent", PhaseResolve, DNSTimeout, page(530, 1016)},
 		{"7 no route", PhaseConnect, DestinationIPUnroutable, same(523)},
 		{"8 refused", PhaseConnect, ConnectionRefused, same(521)},
@@ -74,7 +75,7 @@ func TestCodeTable(t *testing.T) {
 // TestCodesAreClosed: whatever the fault, the answer is one of the known codes, and
 // a response that has begun is answered by none.
 func TestCodesAreClosed(t *testing.T) {
-	known := []int{400, 500, 502, 520, 521, 522, 523, 524, 525, 526, 1000, 1016, 1020, 1200}
+	known := []int{400, 500, 502, 520, 521, 522, 523, 524, 525, 526, 1000, 1016, 1020, 1033, 1200}
 	seen := map[int]bool{}
 	for _, p := range append(Phases(), "") {
 		for _, typ := range faultTypes {

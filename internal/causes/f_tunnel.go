@@ -38,18 +38,40 @@ func (v *View) connector() Ans {
 	return Unseen(lookTunnel)
 }
 
-// tunnelError finds a line of the connector's log.
-func (v *View) tunnelError(words ...string) Ans {
+// originError marks the lines of the connector that are about a service behind
+// it; all others are about its own way to the CDN.
+const originError = "unable to reach the origin service"
+
+// edgeTrouble finds a line of the connector's log about its way to the CDN.
+func (v *View) edgeTrouble(words ...string) Ans {
+	return v.tunnelLine(func(text string) bool { return !hasAny(text, originError, "originservice=") && hasAny(text, words...) })
+}
+
+// serviceTrouble answers whether the newest line of the connector's log about
+// a rule's service holds one of the words: older ones may have been mended.
+func (v *View) serviceTrouble(r fact.TunnelRule, words ...string) Ans {
+	newest := v.tunnelLine(func(text string) bool {
+		return hasAny(text, originError) && (!hasAny(text, "originservice=") || hasAny(text, "originservice="+lower(r.Service)))
+	})
+	if newest.IsYes() && !hasAny(newest.Says, words...) {
+		return Ans{Is: fact.No, By: newest.By, Says: newest.Says}
+	}
+	return newest
+}
+
+// tunnelLine finds the newest line of the connector's log that is meant.
+func (v *View) tunnelLine(meant func(string) bool) Ans {
 	for _, it := range v.tunnels {
-		for _, e := range it.Fact.Errors {
-			if hasAny(e.Text, words...) {
+		for _, e := range it.Fact.Errors { // newest first
+			if meant(e.Text) {
 				return Yes("the connector's log: "+e.Text, it.ID)
 			}
 		}
 	}
-	lines, by := v.Lines(func(l fact.LogLine) bool { return hasAny(l.Text, words...) }, fact.LogTunnel)
+	lines, by := v.Lines(func(l fact.LogLine) bool { return meant(l.Text) }, fact.LogTunnel)
 	if len(lines) > 0 {
-		return Yes("the connector's log: "+lines[0].Text, by...)
+		last := slices.MaxFunc(lines, func(a, b fact.LogLine) int { return a.At.Compare(b.At) })
+		return Yes("the connector's log: "+last.Text, by...)
 	}
 	return Unseen(lookTunnel)
 }
@@ -62,14 +84,26 @@ func (v *View) tunnelCase(id originward.CauseID, codes ...int) *Case {
 	return c
 }
 
+// connectorRuns answers whether a connector runs at all: one that was stopped
+// has no connection either, and its log tells of old days.
+func (v *View) connectorRuns() Ans {
+	for _, it := range v.tunnels {
+		if it.Fact.Running != fact.Unknown {
+			return tri(it.Fact.Running, "the connector runs: "+string(it.Fact.Running), lookTunnel, it.ID)
+		}
+	}
+	return Unseen(lookTunnel)
+}
+
 func judgeTunnelEgress(v *View) []Verdict {
-	blocked := v.tunnelError("failed to dial to edge", "no free edge addresses", "edge discovery", "argotunnel.com", "dial to edge with quic", "timeout: no recent network activity", "lookup region", "couldn't resolve", "i/o timeout", "connection with edge", "no such host")
+	blocked := v.edgeTrouble("failed to dial to edge", "no free edge addresses", "edge discovery", "argotunnel.com", "dial to edge with quic", "timeout: no recent network activity", "lookup region", "couldn't resolve", "i/o timeout", "connection with edge", "no such host")
 	conn := v.connector()
 	if len(v.tunnels) == 0 && !v.EdgeSays(1033).IsYes() || conn.IsYes() {
 		return nil
 	}
 	c := v.tunnelCase("tunnel.egress-blocked", 1033, 530)
 	c.Must("Does the connector have no connection to the CDN?", conn.Not())
+	c.Ask("Does the connector run?", v.connectorRuns(), originward.Possible, originward.Likely)
 	c.Ask("Does its log show that it cannot reach the CDN?", blocked, originward.Possible, originward.Possible)
 	c.Says("the connector cannot reach the CDN", "The tunnel's connector has no connection"+because(blocked)+".")
 	f := fix("Open UDP and TCP 7844 outwards, or fall back to http2; repair the DNS of the connector's container.",
@@ -119,7 +153,7 @@ func judgeTunnelLocalhost(v *View) []Verdict {
 	if !ok || !localService(r.Service) || t.Container == fact.No {
 		return nil
 	}
-	refused := v.tunnelError("connection refused")
+	refused := v.serviceTrouble(r, "connection refused")
 	c := v.tunnelCase("tunnel.localhost-in-container", 502, 1033)
 	c.Must("Does the rule say localhost?", Yes("the rule forwards to "+r.Service, by))
 	c.Ask("Does the connector run in a network of its own?", tri(t.Container, "the connector runs in its own container: "+string(t.Container), lookTunnel, by), originward.RuledOut, originward.Possible)
@@ -136,7 +170,7 @@ func judgeTunnelIPv6Localhost(v *View) []Verdict {
 	if !ok || !hasAny(r.Service, "localhost") {
 		return nil
 	}
-	six := v.tunnelError("[::1]")
+	six := v.serviceTrouble(r, "dial tcp [::1]")
 	if !six.IsYes() {
 		return nil
 	}
@@ -157,7 +191,8 @@ func judgeTunnelIPv6Localhost(v *View) []Verdict {
 }
 
 func judgeTunnelUntrusted(v *View) []Verdict {
-	x509 := v.tunnelError("x509", "certificate signed by unknown", "certificate is valid for", "failed to verify certificate")
+	_, r, _, _ := v.ingress()
+	x509 := v.serviceTrouble(r, "x509", "certificate signed by unknown", "certificate is valid for", "failed to verify certificate")
 	if !x509.IsYes() {
 		return nil
 	}
@@ -174,14 +209,14 @@ func judgeTunnelScheme(v *View) []Verdict {
 	if !ok {
 		return nil
 	}
-	tls := v.tunnelError("first record does not look like a tls handshake", "malformed http response", "http request to an https server", "http response to https client", "tls: ", "eof")
+	tls := v.serviceTrouble(r, "first record does not look like a tls handshake", `malformed http response "\x15\x03`, "http request to an https server", "http response to https client")
 	wrong := Unseen(lookTunnel)
 	switch up := r.Upstream; {
 	case hasAny(r.Service, "https://") && up.Speaks == "http":
 		wrong = Yes("the rule speaks TLS to a service that speaks http", by)
 	case hasAny(r.Service, "http://") && up.Speaks == "tls":
 		wrong = Yes("the rule speaks http to a service that speaks TLS", by)
-	case up.Speaks != "":
+	case hasAny(r.Service, "http://") && up.Speaks == "http", hasAny(r.Service, "https://") && up.Speaks == "tls":
 		wrong = No("the rule's scheme fits the service", by)
 	}
 	if !wrong.IsYes() && !tls.IsYes() || wrong.IsNo() {
@@ -196,13 +231,18 @@ func judgeTunnelScheme(v *View) []Verdict {
 	return []Verdict{c.Fix(f).Done()}
 }
 
+// tunnelWord finds a line of the connector's log that holds one of the words.
+func (v *View) tunnelWord(words ...string) Ans {
+	return v.tunnelLine(func(text string) bool { return hasAny(text, words...) })
+}
+
 func judgeTunnelBug(v *View) []Verdict {
 	says := v.EdgeSays(526, 502, 1033)
 	if len(v.tunnels) == 0 || !says.IsYes() {
 		return nil
 	}
 	t := v.tunnels[0]
-	bug := v.tunnelError("panic", "unsupported", "deprecated", "no longer supported", "fatal error", "outdated")
+	bug := v.tunnelWord("panic", "unsupported", "deprecated", "no longer supported", "fatal error", "outdated")
 	if !bug.IsYes() {
 		return nil
 	}
@@ -212,5 +252,27 @@ func judgeTunnelBug(v *View) []Verdict {
 	c.Says("the connector is outdated or faulty", "The connector"+because(Yes(t.Fact.Version))+" fails by itself"+because(bug)+".")
 	f := fix("Update the connector.", onHost("cloudflared update   # or the package or image it came from", ""))
 	f.Verify = v.diagnoseAgain()
+	return []Verdict{c.Fix(f).Done()}
+}
+
+// tunnelBackendDown: the service behind a connector does not run.
+func (v *View) tunnelBackendDown() []Verdict {
+	t, r, by, ok := v.ingress()
+	if !ok || t.Container != fact.No {
+		return nil // what refuses inside a container is another thing
+	}
+	up := r.Upstream
+	refused := v.refusedBackend(up, by)
+	if !refused.IsYes() || hasAny(v.serviceTrouble(r, "dial tcp [::1]").Says, "dial tcp [::1]") && up.Listener == fact.Yes {
+		return nil
+	}
+	c := v.tunnelCase("backend.down", 502)
+	c.v.Subject.File, c.v.Subject.Line, c.v.Subject.Name = up.Place.File, up.Place.Line, up.Name
+	c.Must("Is the service's port refused?", refused)
+	c.Must("Does the connector itself stand?", v.connector())
+	c.Ask("Does no socket of the host serve it?", v.backendSocket(up, by).Not(), originward.Possible, originward.Likely)
+	c.Says("the service behind the connector does not run", "The connector forwards to "+r.Service+" ("+at(up.Place)+"), where nothing takes connections.")
+	f := fix("Start the service, and correct what keeps it from starting.", onHost("start the application that should serve "+up.Name, ""))
+	f.Verify = "a connect to " + up.Name + " succeeds, and " + v.diagnoseAgain()
 	return []Verdict{c.Fix(f).Done()}
 }

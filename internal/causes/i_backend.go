@@ -10,7 +10,7 @@ import (
 
 // judgeBackendDown: the process behind the proxy does not run.
 func judgeBackendDown(v *View) []Verdict {
-	var out []Verdict
+	out := v.tunnelBackendDown()
 	for _, u := range v.upstreams() {
 		refused := v.refusedBackend(u.up, u.item.ID)
 		if !refused.IsYes() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"strings"
 
 	"github.com/originward/originward"
 	"github.com/originward/originward/internal/edge/pool"
@@ -15,7 +16,13 @@ import (
 var (
 	errNoRecord = errors.New("the zone has no A, AAAA or CNAME record of this name")
 	errNoEnd    = errors.New("the CNAME leads to no address")
+	errNoTunnel = errors.New("the CNAME leads to a tunnel, and no connector is registered here")
 )
+
+// tunnelDomain ends the names of tunnels: such a name has no address for
+// anyone, and where no connector is registered the answer is 1033
+// (cloudflare tunnel, 2026-07-23).
+const tunnelDomain = ".cfargotunnel.com"
 
 // fromOrigin asks the origin and passes its response on, or answers its fault.
 func (v *visit) fromOrigin() {
@@ -130,6 +137,9 @@ func (v *visit) addresses(ctx context.Context) (addrs []netip.Addr, altHost stri
 	v.name = name
 	if target == "" && v.routing.HostHeader != "" {
 		target = v.routing.HostHeader // the name that the origin is asked for
+	}
+	if strings.HasSuffix(name, tunnelDomain) {
+		return nil, "", &originward.Fault{Phase: originward.PhaseResolve, Type: originward.DestinationUnavailable, Err: errNoTunnel}
 	}
 	if name == "" {
 		if len(addrs) == 0 {

@@ -22,7 +22,7 @@ type dnsServer struct {
 }
 
 func (s *Stage) startDNS(context.Context) error {
-	s.dns = &dnsServer{records: s.records(), names: s.World.Names, front: EdgeFront}
+	s.dns = &dnsServer{records: s.records(), names: s.World.Names, front: s.World.front()}
 	return s.Edge.NS.Do(func() error { return s.dns.start(netip.AddrPortFrom(Resolver, 53)) })
 }
 

@@ -14,6 +14,7 @@ var families = []func() []*World{
 	backendWorlds,
 	capacityWorlds,
 	pathWorlds,
+	tunnelWorlds,
 	alikeWorlds,
 	mixedWorlds,
 	healthyWorlds,

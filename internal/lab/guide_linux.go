@@ -19,11 +19,11 @@ func (s *Stage) Guide() string {
 		host, exe = fmt.Sprintf("nsenter -t %d -a -r -w", s.Origin.pid), installed
 	}
 	file := filepath.Join(s.Dir, "host.json")
-	line("visitor", "%s curl -ks --connect-to ::%s %s", in(s.Client), EdgeFront, s.url())
+	line("visitor", "%s curl -ks --connect-to ::%s %s", in(s.Client), s.World.front(), s.url())
 	line("edge", "%s ss -tn    log: %s", in(s.Edge), s.edgeLog())
 	line("origin", "%s sh", host)
 	line("host", "%s %s host %s > %s", host, exe, Site, file)
-	args := []string{s.url(), "--resolver " + Resolver.String(), "--edge " + EdgeFront.String(), "--ca-file " + s.caFile(),
+	args := []string{s.url(), "--resolver " + Resolver.String(), "--edge " + s.World.front().String(), "--ca-file " + s.caFile(),
 		"--cdn-api " + s.apiURL(), "--cdn-token-file " + s.tokenFile(), "--host-evidence " + file}
 	for _, o := range s.origins() {
 		if _, err := netip.ParseAddr(o); err == nil {

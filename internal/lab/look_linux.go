@@ -50,7 +50,7 @@ func (s *Stage) Diagnose(ctx context.Context, l Look) (*originward.Diagnosis, er
 	args := []string{"diagnose", s.url(), "--format", "json", "--ca-file", s.caFile(), "--save", s.bundle(),
 		"--resolver", netip.AddrPortFrom(Resolver, 53).String()}
 	if l.has(originward.Edge) {
-		args = append(args, "--edge", EdgeFront.String())
+		args = append(args, "--edge", s.World.front().String())
 	}
 	if l.has(originward.Outside) {
 		for _, a := range s.origins() {

@@ -216,8 +216,11 @@ func (n *Node) Sh(ctx context.Context, script string) error {
 }
 
 // Background starts a command that ends, with all its children, with the node.
-func (n *Node) Background(cmd *exec.Cmd) error {
+func (n *Node) Background(cmd *exec.Cmd, how ...func(*syscall.SysProcAttr)) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	for _, f := range how {
+		f(cmd.SysProcAttr)
+	}
 	if err := n.NS.Start(cmd); err != nil {
 		return fmt.Errorf("start %s: %w", cmd.Path, err)
 	}

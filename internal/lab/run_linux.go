@@ -130,7 +130,7 @@ func (s *Stage) visitors(ctx context.Context) {
 	var wg sync.WaitGroup
 	for range Egress {
 		wg.Go(func() {
-			_, _ = s.Client.Run(ctx, "curl", "-sko", "/dev/null", "-m", fmt.Sprint(s.patience.Seconds()), "--connect-to", "::"+EdgeFront.String(), s.url())
+			_, _ = s.Client.Run(ctx, "curl", "-sko", "/dev/null", "-m", fmt.Sprint(s.patience.Seconds()), "--connect-to", "::"+s.World.front().String(), s.url())
 		})
 	}
 	wg.Wait()
@@ -141,7 +141,7 @@ func (s *Stage) visitors(ctx context.Context) {
 func (s *Stage) mustBeHealthy(ctx context.Context, when string, wrong func(string, ...any)) error {
 	var last string
 	err := s.wait(ctx, "a healthy site", func() bool {
-		out, err := s.Client.Run(ctx, "curl", "-sko", "/dev/null", "-m", "5", "-w", "%{http_code}", "--connect-to", "::"+EdgeFront.String(), s.url())
+		out, err := s.Client.Run(ctx, "curl", "-sko", "/dev/null", "-m", "5", "-w", "%{http_code}", "--connect-to", "::"+s.World.front().String(), s.url())
 		last = out
 		return err == nil && out < "400" && out > "000"
 	})

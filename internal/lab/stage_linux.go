@@ -35,6 +35,14 @@ var (
 	}
 )
 
+// front is where visitors meet the edge.
+func (w *World) front() netip.Addr {
+	if w.Front.IsValid() {
+		return w.Front
+	}
+	return EdgeFront
+}
+
 // Site is the host name of every world.
 const Site = "shop.example"
 

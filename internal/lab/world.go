@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"sort"
 
 	"github.com/originward/originward"
@@ -31,6 +32,10 @@ type World struct {
 	// Decides are the vantages that decide: with any of them taken away nothing
 	// may stand proved, and it must be named as missing.
 	Decides []originward.Vantage
+
+	// Front is where visitors meet the edge, when that is not the edge of this
+	// program; the zone of the site is the same.
+	Front netip.Addr
 
 	// The site as the CDN has it.
 	SSL       originward.SSLMode // empty = full

@@ -206,8 +206,11 @@ func (t *trying) exchange(ctx context.Context, u *fact.Upstream, host string) {
 	}
 	x := exchange.Probe(ctx, spec)
 	note(u, x)
-	if u.Scheme != "https" && u.Scheme != "wss" && !spec.NoRequest && hungUp(x) {
+	switch tls := u.Scheme == "https" || u.Scheme == "wss"; {
+	case !tls && !spec.NoRequest && hungUp(x):
 		t.handshake(ctx, u, spec)
+	case tls && !spec.NoRequest && x.Connected() && u.Speaks != "tls" && u.Speaks != "http" && x.Fault != nil && x.Fault.Alert == 0:
+		t.plain(ctx, u, spec)
 	}
 }
 
@@ -223,6 +226,15 @@ func (t *trying) handshake(ctx context.Context, u *fact.Upstream, spec exchange.
 	spec.Target.TLS, spec.Target.SNI, spec.NoRequest = &exchange.TLSPolicy{ALPN: exchange.ALPNHTTP1}, t.hostFor(spec.Target.Host), true
 	if x := exchange.Probe(ctx, spec); x.TLS != nil && x.TLS.Complete {
 		u.Speaks = "tls"
+	}
+}
+
+// plain asks a backend that does not answer TLS in TLS whether it speaks plain
+// HTTP: not every such server says HTTP/ to a ClientHello.
+func (t *trying) plain(ctx context.Context, u *fact.Upstream, spec exchange.ProbeSpec) {
+	spec.Target.TLS, spec.Target.SNI = nil, ""
+	if x := exchange.Probe(ctx, spec); x.Response != nil && !plainToTLS(x.Response) {
+		u.Speaks = "http"
 	}
 }
 
