@@ -119,11 +119,15 @@ Exit status of the commands that diagnose:
 	return root
 }
 
-// wrapArgs makes wrong arguments a usage error.
+// wrapArgs makes wrong arguments, and flags that exclude each other, a usage error.
 func wrapArgs(c *cobra.Command) {
 	if args := c.Args; args != nil {
 		c.Args = func(c *cobra.Command, a []string) error {
-			if err := args(c, a); err != nil {
+			err := args(c, a)
+			if err == nil {
+				err = c.ValidateFlagGroups()
+			}
+			if err != nil {
 				return usageError(fmt.Errorf("%w; see '%s --help'", err, c.CommandPath()))
 			}
 			return nil

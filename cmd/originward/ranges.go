@@ -15,6 +15,9 @@ import (
 
 type rangesOptions struct {
 	check  string
+	diff   bool
+	from   string
+	api    string
 	cdn    string
 	format textOrJSON
 }
@@ -29,10 +32,15 @@ func newRangesCmd(s streams) *cobra.Command {
 With --check, reads an allow list (nginx, Apache, ipset, nftables, iptables,
 JSON, or one range a line) and says which ranges of today it misses, which it
 holds only in part, and which entries the CDN has withdrawn. Exit status 1
-when a range is missing.`,
-		Example: "  originward ranges --cdn cloudflare\n  originward ranges --check /etc/nginx/cloudflare.conf",
+when a range is missing.
+
+With --diff, reads what the CDNs publish today and shows what was added and
+withdrawn since this version's lists were read. A list that is empty, or much
+shorter than the known one, is refused. Exit status 1 when something differs,
+3 when nothing could be read.`,
+		Example: "  originward ranges --diff\n  originward ranges --cdn cloudflare\n  originward ranges --check /etc/nginx/cloudflare.conf",
 		Args:    cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(c *cobra.Command, _ []string) error {
 			id, err := parseCDN(o.cdn)
 			if err != nil {
 				return usageError(err)
@@ -40,11 +48,18 @@ when a range is missing.`,
 			if o.check != "" {
 				return rangesCheck(s, o, id)
 			}
+			if o.diff {
+				return rangesDiff(c.Context(), s, o, id)
+			}
 			return rangesList(s, o, id)
 		},
 	}
 	c.AddCommand(newRangesSyncCmd(s))
 	c.Flags().StringVar(&o.check, "check", "", "allow list to check; - reads standard input")
+	c.Flags().BoolVar(&o.diff, "diff", false, "compare with what the CDNs publish today")
+	c.Flags().StringVar(&o.from, "from", "", "with --diff and --cdn: a published `FILE` that was downloaded")
+	c.Flags().StringVar(&o.api, "cdn-api", os.Getenv("CLOUDFLARE_BASE_URL"), "with --diff: `URL` of Cloudflare's API, or of an edge's")
+	c.MarkFlagsMutuallyExclusive("check", "diff")
 	c.Flags().StringVar(&o.cdn, "cdn", "", "only this CDN; with --check: the CDN it should let in")
 	o.format.flag(c, "form of the output")
 	return c

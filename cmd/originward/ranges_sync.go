@@ -81,7 +81,7 @@ func syncRun(ctx context.Context, s streams, o syncOptions) error {
 	list := knownRanges()
 	if !o.builtIn {
 		var err error
-		if list, err = observe.Published(ctx, o.api); err != nil {
+		if list, err = observe.Today(ctx, cdn.Cloudflare, o.api); err != nil {
 			return &statusError{originward.ExitNothingSeen, fmt.Errorf("%w; nothing was changed", err)}
 		}
 	}

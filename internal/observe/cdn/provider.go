@@ -12,6 +12,9 @@ import (
 	"github.com/originward/originward/internal/escape"
 )
 
+// DefaultBase is where Cloudflare's API is.
+const DefaultBase = "https://api.cloudflare.com/client/v4"
+
 // provider is a CDN whose API is read. What it knows becomes the same facts.
 type provider struct {
 	id   string
