@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/tls"
 	"fmt"
@@ -74,6 +75,11 @@ func flood(t *testing.T, w *world, attackers int, attack func(n int)) {
 
 // floodWorld is an edge before an origin that counts what it does at once.
 func floodWorld(t *testing.T, more string) (w *world, busiest *atomic.Int64) {
+	return floodWorldRules(t, more, "")
+}
+
+// floodWorldRules is floodWorld with more rules of the zone.
+func floodWorldRules(t *testing.T, more, rules string) (w *world, busiest *atomic.Int64) {
 	var now atomic.Int64
 	busiest = new(atomic.Int64)
 	e, o, _ := hosts()
@@ -97,8 +103,8 @@ zones:
 - name: shop.example
   ssl: flexible
   records: [{type: A, name: shop.example, content: %s, proxied: true}]
-  rules: {origin: [{expression: ssl, action_parameters: {origin: {port: %d}}}]}
-`, more, e, ap.Port(), e, o, ap.Port())), busiest
+  rules: {origin: [{expression: ssl, action_parameters: {origin: {port: %d}}}], %s}
+`, more, e, ap.Port(), e, o, ap.Port(), rules)), busiest
 }
 
 // Visitors that send a head byte by byte are cut off when its time is over.
@@ -165,6 +171,46 @@ func TestFloodHeaders(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Visitors that give each request another key of a rate limit, 50,000 in all, neither
+// grow the edge nor free the one that is blocked.
+func TestFloodKeys(t *testing.T) {
+	const keys = 50_000
+	w, _ := floodWorldRules(t, "", `rate_limits: [{expression: 'http.request.uri.path eq "/key"', requests_per_period: 3, period: 3600, mitigation_timeout: 86400, characteristics: ['http.request.headers["x-key"]']}]`)
+	blocked := func() int {
+		for range 5 {
+			w.get("http://shop.example/key", "X-Key", "the one", "Connection", "close")
+		}
+		return w.get("http://shop.example/key", "X-Key", "the one", "Connection", "close").StatusCode
+	}
+	if code := blocked(); code != 429 {
+		t.Fatalf("five requests with one key: %d, want 429", code)
+	}
+	var sent atomic.Int64
+	flood(t, w, 4, func(int) {
+		c := dialQuiet("127.88.0.4", w)
+		if c == nil {
+			return
+		}
+		defer c.Close()
+		answers := bufio.NewReader(c)
+		for range 500 {
+			if _, err := fmt.Fprintf(c, "GET /key HTTP/1.1\r\nHost: shop.example\r\nX-Key: %d\r\n\r\n", sent.Add(1)%keys); err != nil {
+				return
+			}
+			r, err := http.ReadResponse(answers, nil)
+			if err != nil {
+				return
+			}
+			_, _ = io.Copy(io.Discard, r.Body) // the next answer stands behind it
+			r.Body.Close()
+		}
+	})
+	if code := w.get("http://shop.example/key", "X-Key", "the one", "Connection", "close").StatusCode; code != 429 {
+		t.Errorf("the blocked key after %d others: %d, want 429", sent.Load(), code)
+	}
+	t.Logf("%d requests with keys of their own", sent.Load())
 }
 
 // attacker2 is an HTTP/2 connection that sends what it likes and reads nothing but
