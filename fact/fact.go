@@ -66,6 +66,7 @@ var decoders = map[originward.Question]func(json.RawMessage) (originward.Fact, e
 	QCDNRules:     decode[CDNRules],
 	QCDNEvents:    decode[CDNEvents],
 	QCDNStats:     decode[CDNStats],
+	QCDNBalancer:  decode[CDNBalancer],
 }
 
 func decode[T originward.Fact](raw json.RawMessage) (originward.Fact, error) {

@@ -215,7 +215,7 @@ func (v *View) fixFamily(u unheard) *originward.Fix {
 		}
 	}
 	f := fix("Add the missing listener, or delete the "+rec+" record until it is there.",
-		step, onCDN("delete the "+rec+" record "+u.leg.Addr().String()+" of "+v.Host+" (instead of the listener)", "add the record again"))
+		step, v.withdraw(u.leg.Addr(), " (instead of the listener)"))
 	f.Verify = "ss -ltn 'sport = :" + port + "' shows " + listen + ", and " + v.diagnoseAgain()
 	return f
 }

@@ -92,7 +92,7 @@ func (v *View) stale(o *Origin, here Ans, other *Leg, works Ans, elsewhere bool)
 	c.Says("the record points to an address that the server does not have",
 		"The edge connects to "+o.Addr.String()+", and the server is at "+firstOf(right, "another address")+".")
 	f := fix("Correct the record, and let it follow the server's address.",
-		onCDN("set the "+recordType(o.Addr)+" record of "+v.Host+" to "+firstOf(right, "the server's address"), "set it back to "+o.Addr.String()))
+		onCDN("set "+v.writtenAt(o.Addr)+" to "+firstOf(right, "the server's address"), "set it back to "+o.Addr.String()))
 	f.Verify = v.diagnoseAgain()
 	return c.Fix(f).Done()
 }
@@ -217,7 +217,7 @@ func judgeAAAAUnserved(v *View) []Verdict {
 		c.Proof("Does the edge use the address?", v.edgeUses(l.Origin))
 		c.Says("the AAAA record leads to a host without IPv6", l.Addr().String()+" is published and does not answer"+because(no6)+", while "+sib.String()+" works.")
 		f := fix("Delete the AAAA record, or give the host that address and a route.",
-			onCDN("delete the AAAA record "+l.Addr().String()+" of "+v.Host, "add the record again"))
+			v.withdraw(l.Addr(), ""))
 		f.Verify = v.diagnoseAgain()
 		out = append(out, c.Fix(f).Done())
 	}
@@ -253,6 +253,9 @@ func (v *View) noIPv6(l *Leg) Ans {
 
 // judgeDuplicate: an old record stands beside the right one.
 func judgeDuplicate(v *View) []Verdict {
+	if v.balanced() {
+		return nil // several origins are what a load balancer is for
+	}
 	var out []Verdict
 	for _, o := range v.Origins {
 		if o.Published != fact.Yes || !o.Addr.IsValid() || len(v.published(o.Addr)) < 2 {

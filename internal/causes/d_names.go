@@ -129,8 +129,12 @@ func judgeUnresolvable(v *View) []Verdict {
 		}
 		c.Ask("Does a public resolver say that it does not exist?", dead, originward.Possible, unseen)
 		c.Says("the origin's name does not resolve", firstOf(n, "The name to which the CDN forwards")+" has no address"+because(dead)+", so the edge has nowhere to connect to.")
-		f := fix("Correct the name in the CDN's record, or create it where the CDN resolves it.",
-			onCDN("set the CNAME of "+v.Host+" to the origin's right name (now "+firstOf(n, "not known")+")", "set it back to "+n))
+		written, what := "the CNAME of "+v.Host, "record"
+		if w, in := v.forwardsTo(n); in {
+			written, what = w, "pool"
+		}
+		f := fix("Correct the name in the CDN's "+what+", or create it where the CDN resolves it.",
+			onCDN("set "+written+" to the origin's right name (now "+firstOf(n, "not known")+")", "set it back to "+n))
 		f.Verify = "dig +short " + firstOf(n, "TARGET") + " gives an address, and " + v.diagnoseAgain()
 		out = append(out, c.Fix(f).Done())
 	}

@@ -18,6 +18,9 @@ type record struct {
 
 // RecordFor answers whether the CDN's records hold an address.
 func (v *View) RecordFor(a netip.Addr) Ans {
+	if v.balanced() {
+		return v.pooled(a)
+	}
 	if len(v.cdnRecs) == 0 {
 		return Unseen(lookRecords)
 	}
@@ -47,6 +50,9 @@ func (v *View) edgeUses(o *Origin) Ans {
 }
 
 func (v *View) readRecords() {
+	if v.balanced() {
+		return // a load balancer takes the name before them
+	}
 	for _, it := range v.cdnRecs {
 		for _, r := range it.Fact.Records[:min(len(it.Fact.Records), maxItems)] {
 			v.recordList = append(v.recordList, record{r, it.ID})
@@ -144,6 +150,11 @@ func (v *View) originNames() (names []string, by []string) {
 	for _, r := range v.recordList {
 		if r.Type == "CNAME" {
 			add(r.Content, r.by)
+		}
+	}
+	for m := range v.poolOrigins() {
+		if _, err := netip.ParseAddr(m.Address); err != nil {
+			add(m.Address, m.by)
 		}
 	}
 	for _, s := range v.settings {

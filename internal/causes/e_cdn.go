@@ -262,6 +262,11 @@ func judgeRecordGrey(v *View) []Verdict {
 		}
 	}
 	flag := Unseen(lookRecords)
+	for _, b := range v.balancer {
+		if b.Fact.Proxied != fact.Unknown {
+			flag = tri(b.Fact.Proxied, "the CDN's load balancer of the name is proxied: "+string(b.Fact.Proxied), lookRecords, b.ID).Not()
+		}
+	}
 	for _, r := range v.recordList {
 		switch r.Proxied {
 		case fact.Yes:
@@ -339,6 +344,11 @@ func (v *View) portWorks(port uint16) Ans {
 // cdnConfirmed answers whether the CDN's configuration was seen to hold the
 // name as proxied.
 func (v *View) cdnConfirmed() Ans {
+	for _, b := range v.balancer {
+		if b.Fact.Proxied == fact.Yes {
+			return Yes("the CDN's load balancer of the name is proxied", b.ID)
+		}
+	}
 	for _, r := range v.recordList {
 		if r.Proxied == fact.Yes {
 			return Yes("the CDN's record is proxied", r.by)

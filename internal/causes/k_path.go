@@ -33,7 +33,7 @@ func judgeIPv6Broken(v *View) []Verdict {
 		c.Ask("Has the host the address, a listener on it, and an open packet filter?", v.admits(l), originward.Possible, originward.Likely)
 		c.Says("the IPv6 path to the origin comes and goes", l.String()+" is reached at some times and not at others, while "+sib.String()+" answers: the path is at fault, not the server.")
 		f := fix("Switch the record to IPv4 until the path is mended, and watch both families.",
-			onCDN("delete the AAAA record "+l.Addr().String()+" of "+v.Host, "add the record again"), atProvider("report the IPv6 path with a trace from both sides"))
+			v.withdraw(l.Addr(), ""), atProvider("report the IPv6 path with a trace from both sides"))
 		f.Verify = v.diagnoseAgain()
 		out = append(out, c.Fix(f).Done())
 	}

@@ -37,6 +37,7 @@ var (
 	lookEdge    = Look{originward.Edge, fact.QEdgeAnswer, "visit the site through the edge: let HOST resolve, or add --edge ADDRESS"}
 	lookRecord  = Look{originward.Edge, fact.QEdgeRecord, "ask the edge's own record of the exchange: add --cdn-api URL and --cdn-token-file FILE"}
 	lookMode    = Look{originward.CDN, fact.QCDNSettings, "read the CDN's SSL mode: add --cdn-token-file FILE (zone settings, read), or tell it with --ssl-mode MODE"}
+	lookPools   = Look{originward.CDN, fact.QCDNBalancer, "read the pools of the CDN's load balancer: give the token the permissions Load Balancers: Read and Load Balancing: Monitors and Pools: Read"}
 	lookRecords = Look{originward.CDN, fact.QCDNRecords, "read the CDN's records of the name: add --cdn-token-file FILE (DNS, read)"}
 	lookSetting = Look{originward.CDN, fact.QCDNSettings, "read the CDN's settings: add --cdn-token-file FILE (zone settings, read)"}
 	lookRules   = Look{originward.CDN, fact.QCDNRules, "read the CDN's rules: add --cdn-token-file FILE (zone WAF, read)"}

@@ -54,6 +54,7 @@ type View struct {
 	rules    []fact.Item[fact.CDNRules]
 	events   []fact.Item[fact.CDNEvents]
 	stats    []fact.Item[fact.CDNStats]
+	balancer []fact.Item[fact.CDNBalancer]
 
 	from   map[originward.Vantage]int // items per vantage
 	blocks []block                    // what the packet filter turns away
@@ -144,6 +145,7 @@ func (v *View) indexCDN(b *originward.Bundle) {
 	v.rules = take[fact.CDNRules](b, originward.CDN)
 	v.events = take[fact.CDNEvents](b, originward.CDN)
 	v.stats = take[fact.CDNStats](b, originward.CDN)
+	v.balancer = take[fact.CDNBalancer](b, originward.CDN)
 }
 
 // Has reports whether any evidence came from the vantage.

@@ -90,10 +90,12 @@ func (v *View) readLegs() {
 	ways := v.ways()
 	for _, o := range v.Origins {
 		for _, w := range ways {
-			l := v.leg(o, w.port, w.scheme)
-			l.Main = l.Main || w.main
-			if o.Published != fact.No && l.Used != fact.Yes {
-				l.Used = w.used
+			for _, port := range v.portsAt(o.Addr, w.port) {
+				l := v.leg(o, port, w.scheme)
+				l.Main = l.Main || w.main
+				if o.Published != fact.No && l.Used != fact.Yes {
+					l.Used = w.used
+				}
 			}
 		}
 	}

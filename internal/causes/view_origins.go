@@ -29,17 +29,17 @@ func (v *View) readOrigins() {
 			v.addOrigin(h.Origin.Addr(), fact.Yes, true, h.By...)
 		}
 	}
-	told := slices.ContainsFunc(v.Origins, func(o *Origin) bool { return o.Published == fact.Yes })
+	told := len(v.balancer) > 0 || slices.ContainsFunc(v.Origins, func(o *Origin) bool { return o.Published == fact.Yes })
 	for _, x := range v.exchanges {
 		if x.Vantage == originward.Outside && x.Fact.Target.IsValid() && !v.isFront(x.Fact.Target.Addr().Unmap()) {
-			v.addOrigin(x.Fact.Target.Addr(), fact.TriOf(!told), true, x.ID)
+			v.addOrigin(x.Fact.Target.Addr(), fact.TriOf(!told || v.inPool(x.Fact.Name)), true, x.ID)
 		}
 	}
 	for _, d := range v.dns {
 		if d.Fact.Role == "origin" || d.Fact.Colour == "grey" {
 			for _, a := range d.Fact.Addrs() {
 				if !v.isFront(a.Unmap()) {
-					v.addOrigin(a, fact.TriOf(!told), true, d.ID)
+					v.addOrigin(a, fact.TriOf(!told || v.inPool(d.Fact.Name)), true, d.ID)
 				}
 			}
 		}
@@ -57,6 +57,14 @@ func (v *View) readOrigins() {
 }
 
 func (v *View) originsFromCDN() {
+	if v.balanced() { // its records do not count
+		for m := range v.poolOrigins() {
+			if a, err := netip.ParseAddr(m.Address); err == nil {
+				v.addOrigin(a, fact.Yes, true, m.by)
+			}
+		}
+		return
+	}
 	for _, r := range v.cdnRecs {
 		for _, rec := range r.Fact.Records {
 			if a, err := netip.ParseAddr(rec.Content); err == nil && (rec.Type == "A" || rec.Type == "AAAA") {

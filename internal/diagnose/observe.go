@@ -153,7 +153,9 @@ func (a *Ask) observeRays(ctx context.Context, g *gathered) {
 // where they differ, both have to be looked at.
 func joinOrigins(named, recorded []outside.Origin) []outside.Origin {
 	for _, o := range recorded {
-		same := func(n outside.Origin) bool { return n.Addr == o.Addr && n.Name == o.Name }
+		same := func(n outside.Origin) bool {
+			return n.Addr == o.Addr && n.Name == o.Name && (o.Port == 0 || o.Port == n.Port)
+		}
 		if !slices.ContainsFunc(named, same) {
 			named = append(named, o)
 		}
@@ -161,12 +163,18 @@ func joinOrigins(named, recorded []outside.Origin) []outside.Origin {
 	return named
 }
 
-// originsOf takes the addresses and targets of the site's proxied records.
+// originsOf takes the addresses and targets of the site's proxied records, or those
+// of the load balancer that takes the name before them.
 func originsOf(seen []originward.Evidence) []outside.Origin {
 	var out []outside.Origin
 	for _, e := range seen {
+		if f, ok := e.Fact.(fact.CDNBalancer); ok {
+			return pooled(f)
+		}
+	}
+	for _, e := range seen {
 		f, ok := e.Fact.(fact.CDNRecords)
-		if !ok {
+		if !ok || f.Covered == fact.Yes && strings.HasPrefix(f.CoveredBy, "load balancer") { // whose pools could not be read
 			continue
 		}
 		for _, r := range f.Records {
@@ -174,6 +182,23 @@ func originsOf(seen []originward.Evidence) []outside.Origin {
 				continue
 			}
 			if o, err := outside.ParseOrigin(r.Content); err == nil {
+				out = append(out, o)
+			}
+		}
+	}
+	return out
+}
+
+// pooled takes the origins of a load balancer that are in use.
+func pooled(b fact.CDNBalancer) []outside.Origin {
+	var out []outside.Origin
+	for _, p := range b.Pools {
+		for _, m := range p.Origins {
+			if p.Enabled == fact.No || m.Enabled == fact.No {
+				continue
+			}
+			if o, err := outside.ParseOrigin(m.Address); err == nil {
+				o.Port = uint16(m.Port) //nolint:gosec // read as a port
 				out = append(out, o)
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -37,9 +38,7 @@ func (s *Stage) edgeConfig() (map[string]any, error) {
 		records = append(records, map[string]any{"type": string(r.Type), "name": r.Name, "content": r.Content, "proxied": r.Proxied})
 	}
 	zone := map[string]any{"name": Site, "ssl": string(mode), "records": records}
-	for k, v := range w.Zone {
-		zone[k] = v
-	}
+	maps.Copy(zone, w.Zone)
 	if len(w.EdgeNames) > 0 {
 		pair, err := s.edgeCert()
 		if err != nil {
@@ -60,7 +59,7 @@ func (s *Stage) edgeConfig() (map[string]any, error) {
 	if s.ownZone {
 		zones = []any{}
 	}
-	return map[string]any{
+	conf := map[string]any{
 		"listen": map[string]any{
 			"http":  []string{front(80), front(8080)},
 			"https": []string{front(443), front(8443)},
@@ -72,7 +71,9 @@ func (s *Stage) edgeConfig() (map[string]any, error) {
 		"resolver":   netip.AddrPortFrom(Resolver, 53).String(),
 		"api_tokens": []map[string]any{{"name": "lab", "file": s.tokenFile()}},
 		"zones":      zones,
-	}, nil
+	}
+	maps.Copy(conf, w.Edge)
+	return conf, nil
 }
 
 // startEdge starts the edge and waits until it says that it is ready.

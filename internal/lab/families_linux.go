@@ -9,6 +9,7 @@ var families = []func() []*World{
 	banWorlds,
 	dnsWorlds,
 	cdnWorlds,
+	balancedWorlds,
 	tlsWorlds,
 	httpWorlds,
 	backendWorlds,

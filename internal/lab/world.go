@@ -42,6 +42,7 @@ type World struct {
 	URL       string             // what the visitor asks for; empty = https://shop.example/
 	Records   []originward.Record
 	Zone      map[string]any // more keys of the zone in the edge's configuration
+	Edge      map[string]any // more keys of the edge's configuration
 	EdgeNames []string       // names of the edge's own certificate; empty = one of its own authority
 	Names     []Name         // more names that the world's DNS answers
 	Needs     []string       // programs

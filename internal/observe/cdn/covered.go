@@ -20,7 +20,8 @@ type taker struct {
 type takerJSON struct {
 	Pattern string `json:"pattern"` // of a route
 	Script  string `json:"script"`  // empty = no worker runs there
-	Name    string `json:"name"`    // of a balancer
+	ID      string `json:"id"`
+	Name    string `json:"name"` // of a balancer
 	Enabled *bool  `json:"enabled"`
 }
 
@@ -69,11 +70,17 @@ func (o *observer) routed(list []takerJSON) string {
 	return "worker " + found.Script + " (route " + found.Pattern + ")"
 }
 
-// balanced finds the load balancer of the name.
+// balanced finds the load balancer of the name. One for many names counts only
+// where the name has no record of its own (load-balancing, "dns-records").
 func (o *observer) balanced(list []takerJSON) string {
-	for _, b := range list {
-		if on := b.Enabled == nil || *b.Enabled; on && (strings.EqualFold(b.Name, o.Host) || strings.HasPrefix(b.Name, "*.") && suffixOf(o.Host, b.Name[1:])) {
-			return "load balancer " + b.Name
+	for _, wide := range []bool{false, true} {
+		for _, b := range list {
+			switch {
+			case b.Enabled != nil && !*b.Enabled:
+			case !wide && strings.EqualFold(b.Name, o.Host), wide && !o.recorded && strings.HasPrefix(b.Name, "*.") && suffixOf(o.Host, b.Name[1:]):
+				o.balancer = b.ID
+				return "load balancer " + b.Name
+			}
 		}
 	}
 	return ""

@@ -43,6 +43,9 @@ type observer struct {
 	provider string // its id
 	account  string // of the zone; empty = not known
 	zoneName string
+	// Written and read by the look at records alone.
+	recorded bool   // the name has a record of its own
+	balancer string // id of the load balancer that takes the name; empty = none is known
 
 	mu      sync.Mutex
 	seen    []originward.Evidence    // guarded by mu

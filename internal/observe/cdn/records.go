@@ -74,6 +74,7 @@ func recordOf(r dns.RecordResponse) fact.CDNRecord {
 
 func (o *observer) recordsFact(ctx context.Context, zone, name string, found []fact.CDNRecord) {
 	f := fact.CDNRecords{Name: name, Records: found}
+	o.recorded = name == o.Host && len(found) > 0
 	f.Covered, f.CoveredBy = o.covered(ctx, zone)
 	var words []string
 	for _, r := range found {
@@ -88,6 +89,9 @@ func (o *observer) recordsFact(ctx context.Context, zone, name string, found []f
 		text += "; before them the name is taken by " + f.CoveredBy
 	}
 	o.add(f, originward.Subject{Host: o.Host}, escape.Line(text, 1000), o.reproduce("zones/"+zone+"/dns_records?name="+name))
+	if o.balancer != "" {
+		o.pools(ctx, zone, o.balancer)
+	}
 }
 
 // wildcards are the wildcard names that cover a host, nearest first.

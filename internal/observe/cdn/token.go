@@ -49,5 +49,6 @@ const (
 	analyticsRead = "Analytics: Read"
 	routesRead    = "Workers Routes: Read"
 	balancersRead = "Load Balancers: Read"
+	poolsRead     = "Load Balancing: Monitors and Pools: Read"
 	accountRead   = "Account Settings: Read"
 )
