@@ -39,5 +39,10 @@ func balancedWorlds() []*World {
 		Name: "healthy-pool-spare", Title: "a load balancer's record is a placeholder, and its pool is well", Noisy: true, Break: nothing,
 	}, []string{"main"}, one)
 	spare.Records = record("192.0.2.1")
-	return []*World{&stopped, &gone, &spare}
+	half := balanced(World{
+		Name: "pool-one-origin-refuses", Title: "one of two origins of a pool serves no web, and the load balancer has taken it out: whether a firewall or nothing at all refuses there is not to be seen from here",
+		Undecided: true, Unhealthy: "one of the origins is down from the start",
+	}, []string{"main"}, map[string][]string{"main": {Origin4.String(), Tenant4.String()}})
+	half.Setup = steps(healthyNginx, tenant(""))
+	return []*World{&stopped, &gone, &spare, &half}
 }
