@@ -203,6 +203,16 @@ func TestBurst(t *testing.T) {
 			t.Errorf("%s: %v %.300s", path, err, b)
 		}
 	}
+	query := fmt.Sprintf(`{"query": "{ viewer { zones(filter: {zoneTag: \"%s\"}) { firewallEventsAdaptive(limit: 10, filter: {}) { action source ruleId } } } }"}`, zoneID(t, api.URL))
+	resp, err := http.Post(api.URL+edgeapi.Prefix+"/graphql", "application/json", strings.NewReader(query))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	if err != nil || !strings.Contains(string(b), "firewallEventsAdaptive") || strings.Contains(string(b), d.ID) {
+		t.Errorf("the rules' events: %v %s", err, b)
+	}
 	// Within the gap further failures begin nothing, the diagnosis' own visits included.
 	for range 10 {
 		s.visit(t, "shop.example")
@@ -210,6 +220,20 @@ func TestBurst(t *testing.T) {
 	if n := strings.Count(s.says.String(), "failures: diagnosing"); n != 1 {
 		t.Errorf("%d diagnoses within the gap", n)
 	}
+}
+
+func zoneID(t *testing.T, api string) string {
+	t.Helper()
+	resp, err := http.Get(api + edgeapi.Prefix + "/zones?name=shop.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var x struct{ Result []struct{ ID string } }
+	if err := json.NewDecoder(resp.Body).Decode(&x); err != nil || len(x.Result) != 1 {
+		t.Fatalf("zones: %v, %+v", err, x)
+	}
+	return x.Result[0].ID
 }
 
 func causeNames(ids []originward.CauseID) []string {

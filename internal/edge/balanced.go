@@ -147,6 +147,7 @@ func (v *visit) elsewhere(b *pool.Balancer, given rules.Routing, m member, tried
 		}
 	}
 	v.edge.records.put(record, true)
+	v.measureTried(f)
 	v.retried = true
 	return next, true
 }

@@ -173,7 +173,7 @@ func (e *Edge) Diagnosed(d Diagnosed) {
 	z.outbreak.diagnosed(&d)
 	z.meter.Diagnosed(string(d.Status))
 	e.guard.events.Add(events.Event{
-		At: d.At.UTC(), Ray: d.Ray, Colo: st.cfg.Colo, Zone: d.Zone, Host: d.Host, Source: "diagnosis", Action: "diagnosed",
+		At: d.At.UTC(), Ray: d.Ray, Colo: st.cfg.Colo, Zone: d.Zone, Host: d.Host, Source: events.FromDiagnosis, Action: "diagnosed",
 		RuleID: d.ID, Description: events.Bounded(d.Summary), Status: d.Code, Outcome: events.WentOn, Sample: 1,
 	})
 }

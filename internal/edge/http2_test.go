@@ -67,6 +67,12 @@ func TestStreamReset(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Error("the origin was not told")
 	}
+	if l := w.last(1); l.Status != 499 || !l.Left || l.Phase != "first_byte" || l.Fault != "" {
+		t.Errorf("logged as %+v", l)
+	}
+	if n := w.scrape()[`originward_visitors_left_total{phase="first_byte",zone="shop.example"}`]; n != 1 {
+		t.Errorf("%v visitors who left are counted", n)
+	}
 }
 
 // An upload that the origin does not want ends early. Over HTTP/2 to the origin

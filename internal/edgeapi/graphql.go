@@ -179,6 +179,9 @@ func (g *graph) events(f *ast.Field, zone, name string) (any, error) {
 		return nil, err
 	}
 	for _, e := range list {
+		if e.Source == events.FromDiagnosis {
+			continue // the data set is of what rules decided
+		}
 		row, err := eventRow(e)
 		if err != nil {
 			return nil, err

@@ -40,6 +40,9 @@ type Event struct {
 	Sample      float64   `json:"sampleInterval"` // so many events stand behind this one
 }
 
+// FromDiagnosis is the source of events that tell of a diagnosis: no rule decided.
+const FromDiagnosis = "diagnosis"
+
 // Outcome is what became of the request by this decision.
 type Outcome string
 

@@ -186,3 +186,29 @@ func TestRecordOfAWaitingEdge(t *testing.T) {
 		t.Errorf("no record: %+v", ms)
 	}
 }
+
+// What an edge says of exchanges under way is bounded and made safe as the rest is,
+// and a visit that we gave up need not end before it is on record.
+func TestRecordWaiting(t *testing.T) {
+	var asked atomic.Int32
+	long := strings.Repeat("x", 5000)
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		fmt.Fprintf(w, `{"success":true,"result":{"egress":["173.245.48.10"],"items":[],"waiting":[
+ {"at":"2026-11-22T08:00:00Z","ray":"%s","host":"shop.example","origin":"203.0.113.10:443","egress":"173.245.48.10","code":0,"phase":"connect","detail":"\u001b[2J%s","phases":[{"phase":"connect","ms":2900}]}]}}`, ray, long)
+	}))
+	defer api.Close()
+	rec, err := (&API{Base: api.URL}).exchanges(t.Context(), host)
+	if err != nil || len(rec.Waiting) != 1 {
+		t.Fatalf("%+v, %v", rec, err)
+	}
+	if d := rec.Waiting[0].Detail; len(d) > 210 || strings.Contains(d, "\x1b") {
+		t.Errorf("detail %q", d)
+	}
+	if text := textRecord(host, rec); !strings.Contains(text, "1 × under way (connect: ") || strings.Contains(text, "\x1b") {
+		t.Errorf("text %q", text)
+	}
+	if n := unknown(rec, nil); n != 1 {
+		t.Errorf("%d exchanges are new, want 1", n)
+	}
+}
