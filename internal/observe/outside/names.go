@@ -127,7 +127,11 @@ func (r *run) originName(ctx, lookups context.Context, servers []dnsask.Server, 
 		dnsask.Paint(&d, r.ask.Edges)
 		r.add(r.dnsItem(d, r.now()))
 		for _, a := range d.Addrs() {
-			r.aim(ctx, goal{addr: a, port: o.Port, name: o.Name}, &r.wg)
+			// A name that leads to the edge itself is a site of its own there: what answers is
+			// no origin, and would count our visits.
+			if !slices.Contains(r.ask.Edges, a) {
+				r.aim(ctx, goal{addr: a, port: o.Port, name: o.Name}, &r.wg)
+			}
 		}
 	})
 }
