@@ -38,6 +38,10 @@ require (
 	modernc.org/sqlite v1.61.1
 )
 
+require github.com/quic-go/quic-go v0.65.0
+
+require github.com/quic-go/qpack v0.6.0 // indirect
+
 require (
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/caddyserver/certmagic v0.25.6

@@ -52,6 +52,7 @@ type Config struct {
 // means that the role is off.
 type Listen struct {
 	HTTP, HTTPS    []string
+	HTTP3          []string // UDP
 	DNS            []string // UDP and TCP
 	DNSTLS         []string // DNS over TLS
 	API, Dashboard string
@@ -100,6 +101,7 @@ type Zone struct {
 	Certificate    *tls.Certificate // nil = the edge's local CA issues
 	Staple         Staple           // for Certificate
 	ACME           bool             // certificates for visitors come from the ACME server
+	NoHTTP3        bool             // visitors are not offered HTTP/3
 	AlwaysUseHTTPS bool
 	MinTLS         uint16                      // lowest version for visitors; 0 = TLS 1.2
 	ReadTimeout    time.Duration               // proxy_read_timeout; 0 = Timers.Read

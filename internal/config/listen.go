@@ -36,6 +36,7 @@ func (v value) listen() Listen {
 	v.object(
 		key{"http", many(&l.HTTP, tcp, "http")},
 		key{"https", many(&l.HTTPS, tcp, "https")},
+		key{"http3", many(&l.HTTP3, udp, "https")},
 		key{"dns", many(&l.DNS, udp, "")},
 		key{"dns_tls", many(&l.DNSTLS, tcp, "")},
 		key{"api", single(&l.API)},

@@ -157,3 +157,19 @@ func TestTicketKeys(t *testing.T) {
 		}
 	}
 }
+
+func TestHTTP3(t *testing.T) {
+	c, err := Loader{}.Parse("edge.yaml", []byte("listen: {https: [':443'], http3: ['[2001:db8::1]:443', ':443']}\nzones: [{name: a.example}, {name: b.example, http3: off}]"))
+	if err != nil || !slices.Equal(c.Listen.HTTP3, []string{"[2001:db8::1]:443", ":443"}) || c.Zones[0].NoHTTP3 || !c.Zones[1].NoHTTP3 {
+		t.Errorf("%+v, %v", c, err)
+	}
+	for text, want := range map[string]string{
+		"listen: {http3: [443]}":                           "edge.yaml:1: listen.http3[0]",
+		"listen: {http3: [':53'], dns: [':53']}":           "already used by listen.",
+		"listen: {}\nzones: [{name: a.example, http3: 3}]": "edge.yaml:2: zones[0].http3",
+	} {
+		if _, err := (Loader{}).Parse("edge.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}

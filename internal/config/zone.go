@@ -49,6 +49,7 @@ func (v value) zone() (Zone, bool) {
 		key{"ssl", func(v value) { z.SSL = v.sslMode() }},
 		key{"certificate", func(v value) { cert = v; z.Certificate, z.Staple = v.stapledPair() }},
 		key{"acme", func(v value) { acme = v; z.ACME, _ = v.flag() }},
+		key{"http3", func(v value) { on, ok := v.flag(); z.NoHTTP3 = ok && !on }},
 		key{"always_use_https", func(v value) { z.AlwaysUseHTTPS, _ = v.flag() }},
 		key{"min_tls_version", func(v value) {
 			s, _ := v.oneOf("1.0", "1.1", "1.2", "1.3")

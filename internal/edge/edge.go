@@ -22,6 +22,7 @@ import (
 	"github.com/originward/originward/internal/edge/rules"
 	"github.com/originward/originward/internal/edge/spans"
 	"github.com/originward/originward/internal/edge/traffic"
+	"github.com/originward/originward/internal/handover"
 )
 
 // Options are what an edge is given beside its configuration. The zero Options work.
@@ -68,15 +69,17 @@ type Edge struct {
 	stop     chan struct{} // closed when the edge ends
 	work     sync.WaitGroup
 
-	apply     sync.Mutex             // one change of configuration at a time
-	file      *config.Config         // as loaded, without stored zones; guarded by apply
-	stored    Stored                 // beside the file; guarded by apply
-	watchers  []func(*config.Config) // guarded by apply
-	asked     *acme.Manager          // for certificates; guarded by apply
-	mu        sync.Mutex
-	listeners map[listenKey]*listener // guarded by mu
-	visitors  map[*visitor]struct{}   // guarded by mu
-	crowd     crowd                   // guarded by mu
+	apply      sync.Mutex             // one change of configuration at a time
+	file       *config.Config         // as loaded, without stored zones; guarded by apply
+	stored     Stored                 // beside the file; guarded by apply
+	watchers   []func(*config.Config) // guarded by apply
+	asked      *acme.Manager          // for certificates; guarded by apply
+	listeners3 map[string]*listener3  // for HTTP/3, by configured address; guarded by apply
+	mu         sync.Mutex
+	listeners  map[listenKey]*listener // guarded by mu
+	visitors   map[*visitor]struct{}   // guarded by mu
+	visitors3  int                     // connections of HTTP/3; guarded by mu
+	crowd      crowd                   // guarded by mu
 }
 
 // New makes an edge; it does not listen yet.
@@ -84,10 +87,11 @@ func New(cfg *config.Config, o Options) (*Edge, error) {
 	e := &Edge{
 		log: o.Logger, now: o.Now, limiter: rules.NewLimiter(), records: newRecords(), flights: &flights{},
 		// The id only has to differ between edges that pass requests to each other.
-		loopID:    fmt.Appendf(nil, "%s; edge=%08x", cdnToken, rand.Uint32()),
-		stop:      make(chan struct{}),
-		listeners: map[listenKey]*listener{},
-		visitors:  map[*visitor]struct{}{},
+		loopID:     fmt.Appendf(nil, "%s; edge=%08x", cdnToken, rand.Uint32()),
+		stop:       make(chan struct{}),
+		listeners:  map[listenKey]*listener{},
+		visitors:   map[*visitor]struct{}{},
+		listeners3: map[string]*listener3{},
 	}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
@@ -138,7 +142,7 @@ func (e *Edge) Start() error {
 	e.serving.Store(true)
 	e.askForCertificates() // what is kept is there before the first visitor
 	e.startWatch()
-	if err := e.relisten(cfg); err != nil {
+	if err := e.relistenAll(cfg); err != nil {
 		e.watch.Close()
 		return err
 	}
@@ -167,7 +171,7 @@ func (e *Edge) Apply(cfg *config.Config) error {
 	if err := e.openLogs(cfg); err != nil {
 		return err
 	}
-	if err := e.relisten(cfg); err != nil {
+	if err := e.relistenAll(cfg); err != nil {
 		return err
 	}
 	e.file = cfg
@@ -209,6 +213,7 @@ func (e *Edge) Shutdown(ctx context.Context) error {
 	e.mu.Unlock()
 	close(e.stop)
 	e.endWatch()
+	e.work.Go(func() { e.end3(ctx) })
 	done := make(chan struct{})
 	go func() {
 		e.work.Wait()
@@ -232,6 +237,12 @@ func (e *Edge) Leave(ctx context.Context, wait time.Duration) error {
 	e.leaving.Store(true)
 	e.closeListeners()
 	e.state.Load().acme.Close() // the successor goes on with what is kept
+	e.work.Go(func() {
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTime3)
+		defer cancel()
+		e.end3(end)
+		handover.Process().Release()
+	})
 	e.mu.Lock()
 	for c := range e.visitors {
 		if conn := c.conn2.Load(); conn != nil {
@@ -263,7 +274,7 @@ const leaveLook = 50 * time.Millisecond
 func (e *Edge) visiting() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return len(e.visitors)
+	return len(e.visitors) + e.visitors3
 }
 
 func (e *Edge) closeVisitors() {

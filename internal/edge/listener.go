@@ -193,7 +193,7 @@ func (e *Edge) admit(c *visitor) bool {
 	if e.draining.Load() {
 		return false
 	}
-	if !e.crowd.enter(c.info.addr, len(e.visitors), limits) {
+	if !e.crowd.enter(c.info.addr, len(e.visitors)+e.visitors3, limits) {
 		hit := limitPerAddress
 		if limits.Connections > 0 && len(e.visitors) >= limits.Connections {
 			hit = limitConnections

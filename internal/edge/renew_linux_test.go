@@ -68,17 +68,23 @@ type started struct {
 
 func startProcess(t *testing.T, origin http.HandlerFunc) *started {
 	t.Helper()
+	return startProcessWith(t, origin, func(string) string { return "" })
+}
+
+// startProcessWith is startProcess with more to listen on, given the address for HTTPS.
+func startProcessWith(t *testing.T, origin http.HandlerFunc, more func(tls string) string) *started {
+	t.Helper()
 	e, o, _ := hosts()
 	ap, _ := originServer(t, o, origin)
 	dir := t.TempDir()
 	s := &started{t: t, config: filepath.Join(dir, "edge.yaml"), pids: filepath.Join(dir, "pids"), http: fmt.Sprintf("%s:%d", e, ap), tls: e.String() + ":443"}
-	s.write(fmt.Sprintf(`listen: {http: ['%s'], https: ['%s']}
+	s.write(fmt.Sprintf(`listen: {http: ['%s'], https: ['%s']%s}
 zones:
 - name: shop.example
   ssl: flexible
   records: [{type: A, name: shop.example, content: %s, proxied: true}]
   rules: {origin: [{expression: ssl, action_parameters: {origin: {port: %d}}}]}
-`, s.http, s.tls, o, ap))
+`, s.http, s.tls, more(s.tls), o, ap))
 	s.cmd = exec.Command(os.Args[0])
 	s.cmd.Env = append(os.Environ(), "EDGE_TEST_SERVE="+s.config, "EDGE_TEST_PIDS="+s.pids)
 	log, err := os.Create(filepath.Join(dir, "log"))

@@ -34,6 +34,9 @@ func (v *visit) edgeLines(b []byte, fromOrigin bool) []byte {
 	b = append(b, serverLine+"CF-Ray: "...)
 	b = append(b, v.rayID[:]...)
 	b = append(b, "\r\n"...)
+	if v.zone != nil && v.conn.https {
+		b = append(b, v.zone.altSvc...)
+	}
 	if fromOrigin {
 		b = v.cookieLine(v.cache.lines(b))
 		if v.status >= 500 {

@@ -24,6 +24,8 @@ type zone struct {
 	client   *exchange.Client
 	cache    *cache.Settings // nil = nothing is kept
 	tls      *tls.Config     // for visitors
+	quic     *tls.Config     // for visitors over HTTP/3; nil = it is off
+	altSvc   string          // tells of HTTP/3, a whole field line; empty = it is off
 	meter    *meter.Zone
 	outbreak *outbreak
 }

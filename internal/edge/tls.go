@@ -2,8 +2,12 @@ package edge
 
 import (
 	"crypto/tls"
+	"errors"
+	"net"
 	"strings"
 	"time"
+
+	"github.com/quic-go/quic-go/http3"
 
 	"github.com/originward/originward/internal/config"
 	"github.com/originward/originward/internal/edge/acme"
@@ -15,6 +19,7 @@ import (
 // keys of session tickets outlive a change of it.
 type visitorTLS struct {
 	base    *tls.Config // for the listeners; picks the zone's by server name
+	quic    *tls.Config // the same for HTTP/3
 	tickets *tickets.Ring
 }
 
@@ -28,7 +33,14 @@ func (e *Edge) newVisitorTLS() visitorTLS {
 	base.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		return e.state.Load().tlsFor(hello), nil
 	}
-	return visitorTLS{base, tickets.NewRing()}
+	quic := visitorConfig(tls.VersionTLS13, nil)
+	quic.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		if c := e.state.Load().quicFor(hello); c != nil {
+			return c, nil
+		}
+		return nil, errNoHTTP3
+	}
+	return visitorTLS{base, quic, tickets.NewRing()}
 }
 
 // tlsFor is the configuration for a visitor's handshake.
@@ -40,6 +52,34 @@ func (st *state) tlsFor(hello *tls.ClientHelloInfo) *tls.Config {
 		return z.tls
 	}
 	return st.fallback
+}
+
+var errNoHTTP3 = errors.New("HTTP/3 is off for this name")
+
+// quicFor is tlsFor for HTTP/3; nil = the zone has it off.
+func (st *state) quicFor(hello *tls.ClientHelloInfo) *tls.Config {
+	if z, _ := st.routes.find([]byte(strings.ToLower(hello.ServerName))); z != nil {
+		return z.quic
+	}
+	return overQUIC(st.fallback)
+}
+
+// overQUIC is a configuration for HTTP/3.
+func overQUIC(c *tls.Config) *tls.Config {
+	c = c.Clone()
+	c.MinVersion, c.NextProtos = tls.VersionTLS13, []string{http3.NextProtoH3}
+	return c
+}
+
+// altSvc is the field that tells visitors over TCP of HTTP/3 (RFC 7838), for the port
+// that is configured first; empty = there is none. A day is what Cloudflare says.
+func altSvc(addrs []string) string {
+	for _, a := range addrs {
+		if _, port, err := net.SplitHostPort(a); err == nil && port != "0" {
+			return `Alt-Svc: h3=":` + port + `"; ma=86400` + "\r\n"
+		}
+	}
+	return ""
 }
 
 // lookAfterTLS changes the keys of session tickets in time, and says when a stapled
@@ -64,7 +104,9 @@ const tlsLook = 5 * time.Second
 
 // turnTickets has the keys of now used.
 func (e *Edge) turnTickets() {
-	e.tls.base.SetSessionTicketKeys(e.tls.tickets.At(e.now()))
+	keys := e.tls.tickets.At(e.now())
+	e.tls.base.SetSessionTicketKeys(keys)
+	e.tls.quic.SetSessionTicketKeys(keys)
 }
 
 // handTickets takes the keys of a predecessor, and keeps them for a successor, so that
@@ -114,8 +156,12 @@ func (st *state) newTLS() {
 	st.fallback = visitorConfig(tls.VersionTLS12, func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 		return st.ca.Certificate(fallbackName)
 	})
+	alt := altSvc(st.cfg.Listen.HTTP3)
 	for _, z := range st.routes.zones {
 		z.tls = st.zoneTLS(z)
+		if !z.NoHTTP3 && len(st.cfg.Listen.HTTP3) > 0 {
+			z.quic, z.altSvc = overQUIC(z.tls), alt
+		}
 	}
 }
 

@@ -22,11 +22,12 @@ const (
 	http10 proto = iota + 1
 	http11
 	http2x
+	http3x
 )
 
-var protoNames = [...]string{http10: "HTTP/1.0", http11: "HTTP/1.1", http2x: "HTTP/2"}
+var protoNames = [...]string{http10: "HTTP/1.0", http11: "HTTP/1.1", http2x: "HTTP/2", http3x: "HTTP/3"}
 
-var protoBytes = [...][]byte{http10: []byte("HTTP/1.0"), http11: []byte("HTTP/1.1"), http2x: []byte("HTTP/2")}
+var protoBytes = [...][]byte{http10: []byte("HTTP/1.0"), http11: []byte("HTTP/1.1"), http2x: []byte("HTTP/2"), http3x: []byte("HTTP/3")}
 
 func (p proto) String() string {
 	if int(p) < len(protoNames) {

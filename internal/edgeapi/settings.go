@@ -30,6 +30,9 @@ type settingDef struct {
 	allowed []string
 	lo, hi  int  // of numbers
 	key     bool // the configuration has a key of this name
+	// lacks tells what is allowed in place of a value that the edge lacks something for;
+	// empty = nothing. nil = it has everything.
+	lacks func(c *config.Config, value string) string
 }
 
 var switchable = []string{"on", "off"}
@@ -49,7 +52,13 @@ var zoneSettings = []settingDef{
 	}},
 	{id: "hotlink_protection", allowed: switchable, value: func(_ *config.Config, z *config.Zone) any { return onOff(z.Rules.Hotlink) }},
 	{id: "http2", value: fixed("on")},
-	{id: "http3", value: fixed("off")},
+	{id: "http3", allowed: switchable, key: true, value: func(c *config.Config, z *config.Zone) any { return onOff(len(c.Listen.HTTP3) > 0 && !z.NoHTTP3) },
+		lacks: func(c *config.Config, v string) string {
+			if v == "on" && len(c.Listen.HTTP3) == 0 {
+				return "off; the edge does not listen for HTTP/3 (listen.http3 in its configuration)"
+			}
+			return ""
+		}},
 	{id: "min_tls_version", allowed: []string{"1.0", "1.1", "1.2", "1.3"}, key: true, value: func(_ *config.Config, z *config.Zone) any { return versionName(z.MinTLS) }},
 	{id: "origin_max_http_version", value: fixed("2")},
 	// At most 6,000 seconds (cloudflare connection-limits).
@@ -152,7 +161,7 @@ type settingsIn struct {
 }
 
 // check gives the value in its one form.
-func (s settingDef) check(v json.RawMessage, now any) (json.RawMessage, error) {
+func (s settingDef) check(v json.RawMessage, now any, cfg *config.Config) (json.RawMessage, error) {
 	bad := func(want string) error {
 		return invalid(codeSetting, "/value", fmt.Sprintf("Invalid value for zone setting %s: %s. Allowed: %s", s.id, escape.Line(string(v), 60), want))
 	}
@@ -167,6 +176,11 @@ func (s settingDef) check(v json.RawMessage, now any) (json.RawMessage, error) {
 		var t string
 		if json.Unmarshal(v, &t) != nil || !slices.Contains(s.allowed, t) {
 			return nil, bad(strings.Join(s.allowed, ", "))
+		}
+		if s.lacks != nil {
+			if want := s.lacks(cfg, t); want != "" {
+				return nil, bad(want)
+			}
 		}
 		return json.Marshal(t)
 	}
@@ -222,7 +236,7 @@ func (a *API) putSettings(c *call, defs []settingDef, in []settingIn, at func(in
 	}
 	_, err = a.updateZone(c, func(string) string { return "/value" }, func(z *store.Zone) error {
 		for i, s := range defs {
-			v, err := s.check(in[i].Value, s.value(a.edge.Config(), now))
+			v, err := s.check(in[i].Value, s.value(a.edge.Config(), now), a.edge.Config())
 			if err != nil {
 				return within(err, at(i))
 			}

@@ -27,12 +27,14 @@ const (
 
 // Set is the sockets of one program. It is safe for concurrent use.
 type Set struct {
-	mu    sync.Mutex
-	given []socket                          // inherited and not asked for yet; guarded by mu
-	open  []socket                          // guarded by mu
-	ready *os.File                          // guarded by mu; nil = nobody waits
-	keep  map[string]func() ([]byte, error) // guarded by mu
-	kept  map[string][]byte                 // by a predecessor; guarded by mu
+	mu       sync.Mutex
+	given    []socket                          // inherited and not asked for yet; guarded by mu
+	open     []socket                          // guarded by mu
+	ready    *os.File                          // guarded by mu; nil = nobody waits
+	keep     map[string]func() ([]byte, error) // guarded by mu
+	kept     map[string][]byte                 // by a predecessor; guarded by mu
+	hold     *os.File                          // while datagram sockets are read from here; guarded by mu
+	released chan struct{}                     // guarded by mu; nil = at once
 }
 
 // socket is a listening TCP socket, or a bound UDP one.
@@ -91,7 +93,8 @@ func inherit(env func(string) string, pid int) *Set {
 	if fd, err := strconv.Atoi(env(envKept)); err == nil && fd >= firstFD {
 		s.unpack(os.NewFile(uintptr(fd), "kept"))
 	}
-	for _, name := range []string{envCount, envReady, envKept, "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"} {
+	s.watchRelease(env)
+	for _, name := range []string{envCount, envReady, envKept, envRelease, "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"} {
 		_ = os.Unsetenv(name) // programs that we start are not meant
 	}
 	return s
@@ -257,7 +260,25 @@ func (s *Set) spawn(path string, ready *os.File) (*os.Process, error) {
 		files = append(files, kept)
 		env = append(env, envKept+"="+strconv.Itoa(len(files)-1))
 	}
-	return os.StartProcess(path, os.Args, &os.ProcAttr{Files: files, Env: env})
+	watch, hold, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer watch.Close()
+	files = append(files, watch)
+	env = append(env, envRelease+"="+strconv.Itoa(len(files)-1))
+	p, err := os.StartProcess(path, os.Args, &os.ProcAttr{Files: files, Env: env})
+	if err != nil {
+		hold.Close()
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.hold != nil { // of a successor that failed
+		s.hold.Close()
+	}
+	s.hold = hold
+	return p, nil
 }
 
 // awaitReady waits for the successor's word.
