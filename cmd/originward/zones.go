@@ -43,9 +43,10 @@ func newZonesExportCmd(s streams, o *zonesOptions) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "export [ZONE...]",
 		Short: "Write zones with settings, records and rules as YAML",
-		Long: `Writes the zones that an edge keeps in its store: settings, records and rules.
-Private keys and certificates are not written. Zones of the configuration file
-are not written either: they are in that file.`,
+		Long: `Writes the zones that an edge keeps in its store: settings, records, rules and
+load balancers, and the pools of these. Private keys and certificates are not
+written. Zones of the configuration file are not written either: they are in
+that file.`,
 		Example: "  originward zones export > zones.yaml\n  originward zones export shop.example -o shop.yaml",
 		RunE: func(c *cobra.Command, names []string) error {
 			client, err := o.client()
@@ -89,7 +90,7 @@ With --dry-run nothing is changed, and the exit status is 1 when something would
 	}
 	c.Flags().BoolVar(&o.dryRun, "dry-run", false, "show what would be changed, and change nothing")
 	o.format.flag(c, "form of what is changed")
-	c.Flags().BoolVar(&o.prune, "prune", false, "delete zones that are not in the file")
+	c.Flags().BoolVar(&o.prune, "prune", false, "delete zones and pools that are not in the file")
 	return c
 }
 

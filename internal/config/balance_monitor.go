@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"go.yaml.in/yaml/v4"
+
 	"github.com/originward/originward/internal/edge/rules"
 	"github.com/originward/originward/internal/http1"
 )
@@ -124,7 +126,7 @@ func (v value) monitor() (Monitor, bool) {
 
 // optional reads a text that may be empty.
 func (v value) optional() string {
-	if v, ok := v.resolve(); !ok || v.null() || v.n.Value == "" {
+	if v, ok := v.resolve(); !ok || v.null() || v.n.Kind == yaml.ScalarNode && v.n.Value == "" {
 		return ""
 	}
 	s, _ := v.text()

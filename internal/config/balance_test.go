@@ -85,6 +85,7 @@ func TestBalancingProblems(t *testing.T) {
 		"interval":          {"interval: 30", "interval: 0", 3, []string{"1 to 3600"}},
 		"monitor twice":     {"name: sock", "name: web", 4, []string{"another monitor named web"}},
 		"unknown key":       {"expected_codes", "expected_code", 3, []string{`did you mean "expected_codes"?`}},
+		"monitor inside":    {"monitor: web", "monitor: {type: tcp}", 7, []string{"pools[0].monitor", "single value"}},
 		"unknown monitor":   {"monitor: web", "monitor: wbe", 7, []string{"pools[0].monitor", "no monitor", "web, sock"}},
 		"pool name":         {"- {name: second", "- {name: my pool, origins: [{address: 192.0.2.9}]}\n- {name: second", 13, []string{"hyphens"}},
 		"too few origins":   {"minimum_origins: 2", "minimum_origins: 3", 6, []string{"has 2 origins"}},

@@ -180,6 +180,7 @@ func (a *API) fileObjects(b *balancing, z zoneRef) []form {
 	}
 	out := []form{}
 	for _, m := range all {
+		m["originward_file"] = true // it is changed there
 		raw, err := json.Marshal(m)
 		var f form
 		if err == nil && json.Unmarshal(raw, &f) == nil {

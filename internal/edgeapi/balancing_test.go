@@ -166,6 +166,7 @@ func TestBalancingRefused(t *testing.T) {
 		"origin's address":  {"POST", x.account + "/pools", `{"name": "three", "origins": [{"address": "127.0.0.1"}, {"address": "no name"}]}`, 400, 1002, "/origins/1/address"},
 		"pool's name":       {"POST", x.account + "/pools", `{"name": "one", "origins": [{"address": "127.0.0.1"}]}`, 400, 1003, "/name"},
 		"renamed":           {"PATCH", x.account + "/pools/" + other, `{"name": "one"}`, 400, 1003, "/name"},
+		"monitor inside":    {"PATCH", x.account + "/pools/" + other, `{"monitor": {"type": "tcp"}}`, 400, 1002, "/monitor"},
 		"unknown monitor":   {"PATCH", x.account + "/pools/" + other, `{"monitor": "0123456789abcdef0123456789abcdef"}`, 400, 1002, "/monitor"},
 		"shedding":          {"PATCH", x.account + "/pools/" + other, `{"load_shedding": {"default_percent": 50}}`, 400, 1002, "/load_shedding"},
 		"unknown pool":      {"POST", lbs, `{"name": "b.shop.example", "default_pools": ["nope"], "fallback_pool": "nope"}`, 400, 1002, "/default_pools/0"},

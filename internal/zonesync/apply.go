@@ -23,6 +23,9 @@ func (c *Client) Apply(ctx context.Context, have *Document, steps []Step, done f
 		}
 		zone := steps[0].Zone
 		if err := c.applyZone(ctx, ids, zone, steps[:n]); err != nil {
+			if zone == "" {
+				return fmt.Errorf("pools: %w", err)
+			}
 			return fmt.Errorf("zone %s: %w", zone, err)
 		}
 		done(zone, n)
@@ -79,6 +82,11 @@ func (c *Client) applyZone(ctx context.Context, ids map[string]string, zone stri
 			if b.size() == batchSize {
 				err = flush()
 			}
+		case Object:
+			// Records come first: their batch goes before what stands behind them.
+			if err = flush(); err == nil {
+				err = c.applyObject(ctx, base(), s.kind, v)
+			}
 		default:
 			err = c.applyWhole(ctx, ids, zone, s)
 		}
@@ -87,6 +95,19 @@ func (c *Client) applyZone(ctx context.Context, ids map[string]string, zone stri
 		}
 	}
 	return flush()
+}
+
+// applyObject adds, changes or takes out a pool or load balancer.
+func (c *Client) applyObject(ctx context.Context, zone string, kind stepKind, o Object) error {
+	switch kind {
+	case putPool:
+		return c.applyPool(ctx, o)
+	case dropPool:
+		return c.deletePool(ctx, o)
+	case dropBalancer:
+		return c.do(ctx, http.MethodDelete, zone+"/load_balancers/"+url.PathEscape(o.str("id")), nil, nil)
+	}
+	return c.applyBalancer(ctx, zone, o)
 }
 
 // applyWhole adds or takes out a zone.

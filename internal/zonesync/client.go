@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -148,6 +149,10 @@ func (c *Client) Read(ctx context.Context, names ...string) (*Document, error) {
 		return nil, err
 	}
 	d := &Document{Zones: []Zone{}}
+	pools, poolNames, err := c.readPools(ctx)
+	if err != nil {
+		return nil, err
+	}
 	for _, z := range zones {
 		if z.Meta.File || len(names) > 0 && !contains(names, z.Name) {
 			continue
@@ -156,9 +161,28 @@ func (c *Client) Read(ctx context.Context, names ...string) (*Document, error) {
 		if err != nil {
 			return nil, fmt.Errorf("zone %s: %w", z.Name, err)
 		}
+		if x.LoadBalancers, err = c.readBalancers(ctx, z.ID, poolNames); err != nil {
+			return nil, fmt.Errorf("zone %s: %w", z.Name, err)
+		}
 		d.Zones = append(d.Zones, x)
 	}
+	if d.Pools = pools; len(names) > 0 {
+		d.Pools = slices.DeleteFunc(pools, func(p Object) bool { return !d.uses(p.str("name")) })
+	}
 	return d, nil
+}
+
+// uses tells whether a load balancer of the document has a pool.
+func (d *Document) uses(pool string) bool {
+	for _, z := range d.Zones {
+		for _, b := range z.LoadBalancers {
+			list, _ := b["default_pools"].([]any)
+			if b.str("fallback_pool") == pool || slices.Contains(list, any(pool)) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func contains(names []string, name string) bool {

@@ -29,6 +29,10 @@ const (
 	dropRecord
 	putRecord
 	ruleset
+	putPool
+	dropPool
+	putBalancer
+	dropBalancer
 )
 
 // settingValue is a step's value: a setting.
@@ -50,7 +54,7 @@ func Compare(have, want *Document, prune bool) []Step {
 	for _, z := range have.Zones {
 		there[z.Name] = z
 	}
-	var out []Step
+	out, last := compareObjects("", "pool", have.Pools, want.Pools, putPool, dropPool, prune)
 	wanted := map[string]bool{}
 	for _, w := range want.Zones {
 		wanted[w.Name] = true
@@ -67,7 +71,7 @@ func Compare(have, want *Document, prune bool) []Step {
 			}
 		}
 	}
-	return out
+	return append(out, last...) // when no load balancer has them any more
 }
 
 func compareZone(h, w Zone) []Step {
@@ -97,7 +101,8 @@ func compareZone(h, w Zone) []Step {
 	for _, p := range slices.Sorted(maps.Keys(phases)) {
 		out = append(out, compareRules(w.Name, p, h.Rulesets[p], w.Rulesets[p])...)
 	}
-	return out
+	more, gone := compareObjects(w.Name, "load balancer", h.LoadBalancers, w.LoadBalancers, putBalancer, dropBalancer, w.LoadBalancers != nil)
+	return append(append(out, gone...), more...)
 }
 
 // key is what tells records apart; the rest of a record can be changed.

@@ -12,7 +12,8 @@ import (
 
 // Document is the zones of an edge.
 type Document struct {
-	Zones []Zone `yaml:"zones"`
+	Pools []Object `yaml:"pools,omitempty"` // for the load balancers of all zones
+	Zones []Zone   `yaml:"zones"`
 }
 
 // Zone is one zone.
@@ -22,6 +23,8 @@ type Zone struct {
 	Settings map[string]any    `yaml:"settings,omitempty"` // those that can be changed
 	Records  []Record          `yaml:"records"`
 	Rulesets map[string][]Rule `yaml:"rulesets,omitempty"` // by phase
+	// LoadBalancers have pools by their names; nil = nothing is said of them.
+	LoadBalancers []Object `yaml:"load_balancers,omitempty"`
 
 	id string
 }
@@ -74,7 +77,7 @@ func Parse(raw []byte) (*Document, error) {
 }
 
 func (d *Document) check() error {
-	var errs []error
+	errs := checkNames("pools", d.Pools)
 	seen := map[string]bool{}
 	for i := range d.Zones {
 		z := &d.Zones[i]
@@ -86,6 +89,7 @@ func (d *Document) check() error {
 			errs = append(errs, fmt.Errorf("zones[%d]: the zone %s stands there twice", i, z.Name))
 		}
 		seen[z.Name] = true
+		errs = append(errs, checkNames(fmt.Sprintf("zones[%d].load_balancers", i), z.LoadBalancers)...)
 		for j := range z.Records {
 			r := &z.Records[j]
 			if r.Name == "" || r.Type == "" || r.Content == "" {
@@ -95,6 +99,22 @@ func (d *Document) check() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// checkNames wants a name for each object, and each name once.
+func checkNames(where string, list []Object) (errs []error) {
+	seen := map[string]bool{}
+	for i, o := range list {
+		switch n := o.str("name"); {
+		case n == "":
+			errs = append(errs, fmt.Errorf("%s[%d]: name is missing", where, i))
+		case seen[n]:
+			errs = append(errs, fmt.Errorf("%s[%d]: %s stands there twice", where, i, n))
+		default:
+			seen[n] = true
+		}
+	}
+	return errs
 }
 
 // normal brings a record into the form in which records are compared.
@@ -124,8 +144,17 @@ func (r *Record) normal(zone string) {
 // Dump writes a document, in an order of its own, so that equal edges give equal
 // documents.
 func (d *Document) Dump() ([]byte, error) {
+	byName := func(a, b Object) int { return cmp.Compare(a.str("name"), b.str("name")) }
 	slices.SortFunc(d.Zones, func(a, b Zone) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(d.Pools, byName)
+	for i := range d.Pools {
+		delete(d.Pools[i], "id")
+	}
 	for i := range d.Zones {
+		slices.SortFunc(d.Zones[i].LoadBalancers, byName)
+		for _, b := range d.Zones[i].LoadBalancers {
+			delete(b, "id")
+		}
 		slices.SortFunc(d.Zones[i].Records, func(a, b Record) int {
 			return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Type, b.Type), cmp.Compare(a.Content, b.Content))
 		})
