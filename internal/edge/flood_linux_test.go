@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -96,7 +97,9 @@ func floodWorldRules(t *testing.T, more, rules string) (w *world, busiest *atomi
 		}
 		io.WriteString(w, r.URL.Path)
 	})
+	// The log goes where a log goes: the test's own buffer would be what grows.
 	return start(t, fmt.Sprintf(`%s
+access_log: {file: %s, max_size: 10485760, keep: 1}
 timers: {header: 1s}
 listen: {http: ['%s:%d'], https: ['%s:443']}
 zones:
@@ -104,7 +107,7 @@ zones:
   ssl: flexible
   records: [{type: A, name: shop.example, content: %s, proxied: true}]
   rules: {origin: [{expression: ssl, action_parameters: {origin: {port: %d}}}], %s}
-`, more, e, ap.Port(), e, o, ap.Port(), rules)), busiest
+`, more, filepath.Join(t.TempDir(), "access.log"), e, ap.Port(), e, o, ap.Port(), rules)), busiest
 }
 
 // Visitors that send a head byte by byte are cut off when its time is over.
