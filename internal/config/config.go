@@ -53,6 +53,7 @@ type Config struct {
 type Listen struct {
 	HTTP, HTTPS    []string
 	HTTP3          []string // UDP
+	ReusePort      int      // sockets on each address of HTTP and HTTPS; 0 = one
 	DNS            []string // UDP and TCP
 	DNSTLS         []string // DNS over TLS
 	API, Dashboard string

@@ -10,6 +10,9 @@ import (
 	"github.com/originward/originward/internal/cdn"
 )
 
+// maxReusePort bounds sockets on one address: more than cores help nobody.
+const maxReusePort = 256
+
 // listenSeen finds two roles on one address.
 type listenSeen map[string]string
 
@@ -36,6 +39,7 @@ func (v value) listen() Listen {
 	v.object(
 		key{"http", many(&l.HTTP, tcp, "http")},
 		key{"https", many(&l.HTTPS, tcp, "https")},
+		key{"reuse_port", func(v value) { l.ReusePort, _ = v.integer(1, maxReusePort) }},
 		key{"http3", many(&l.HTTP3, udp, "https")},
 		key{"dns", many(&l.DNS, udp, "")},
 		key{"dns_tls", many(&l.DNSTLS, tcp, "")},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"syscall"
 	"time"
 
 	"github.com/originward/originward/internal/config"
@@ -17,6 +18,7 @@ type listenKey struct {
 	addr  string
 	https bool
 	n     int
+	shard int // of several sockets on one address (SO_REUSEPORT)
 }
 
 type listener struct {
@@ -41,7 +43,9 @@ func keysOf(l config.Listen) []listenKey {
 			n := seen[k]
 			seen[k]++
 			k.n = n
-			keys = append(keys, k)
+			for k.shard = range max(1, l.ReusePort) {
+				keys = append(keys, k)
+			}
 		}
 	}
 	return keys
@@ -64,14 +68,22 @@ func (e *Edge) relisten(cfg *config.Config) error {
 	e.mu.Unlock()
 	want := map[listenKey]*listener{}
 	var opened []*listener
-	lc := listenConfig(cfg.Timers.Client)
+	lc := listenConfig(cfg.Timers.Client, cfg.Listen.ReusePort > 1)
 	set := handover.Process()
 	for _, k := range keysOf(cfg.Listen) {
 		if l := have[k]; l != nil {
 			want[k] = l
 			continue
 		}
-		nl, inherited, err := set.Listen(context.Background(), &lc, k.addr)
+		addr, first := k.addr, listenKey{addr: k.addr, https: k.https, n: k.n}
+		if k.shard > 0 {
+			addr = want[first].Addr().String() // whose port may be the system's choice
+		}
+		nl, inherited, err := set.Listen(context.Background(), &lc, addr)
+		if errors.Is(err, syscall.EADDRINUSE) && k.shard > 0 && (want[first].inherited || have[first] != nil) {
+			e.log.Warn("the number of sockets on an address grows with a restart only", "address", addr)
+			continue
+		}
 		if err != nil {
 			for _, l := range opened {
 				l.end()
@@ -80,6 +92,12 @@ func (e *Edge) relisten(cfg *config.Config) error {
 		}
 		l := &listener{nl, k, inherited}
 		want[k], opened = l, append(opened, l)
+	}
+	for k, l := range have {
+		// Closing one of several sockets would reset connections that wait at it.
+		if want[listenKey{addr: k.addr, https: k.https, n: k.n}] != nil {
+			want[k] = l
+		}
 	}
 	e.mu.Lock()
 	e.listeners = want
@@ -132,7 +150,7 @@ func (e *Edge) Addrs() (http, https []netip.AddrPort) {
 	defer e.mu.Unlock()
 	for _, k := range keysOf(e.Config().Listen) {
 		l := e.listeners[k]
-		if l == nil {
+		if l == nil || k.shard > 0 {
 			continue
 		}
 		a, ok := l.Addr().(*net.TCPAddr)

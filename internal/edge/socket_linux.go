@@ -14,7 +14,7 @@ import (
 // that none costs a call per connection. TCP_USER_TIMEOUT has the kernel end a
 // connection whose visitor takes nothing for that long, be it gone or keeping its
 // window shut; so no write needs a timer.
-func listenConfig(limit time.Duration) net.ListenConfig {
+func listenConfig(limit time.Duration, shared bool) net.ListenConfig {
 	control := func(_, _ string, c syscall.RawConn) error {
 		var opt error
 		err := c.Control(func(fd uintptr) {
@@ -26,6 +26,9 @@ func listenConfig(limit time.Duration) net.ListenConfig {
 				{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, visitorKeepAlive.Count},
 			} {
 				opt = errors.Join(opt, unix.SetsockoptInt(int(fd), o.level, o.name, o.value))
+			}
+			if shared { // by several sockets on one address
+				opt = errors.Join(opt, unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1))
 			}
 		})
 		return errors.Join(err, opt)

@@ -9,7 +9,7 @@ import (
 )
 
 // listenConfig: the limit for visitors that take nothing is Linux's TCP_USER_TIMEOUT.
-func listenConfig(time.Duration) net.ListenConfig {
+func listenConfig(time.Duration, bool) net.ListenConfig {
 	return net.ListenConfig{KeepAliveConfig: visitorKeepAlive}
 }
 

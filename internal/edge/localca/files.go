@@ -24,6 +24,20 @@ func readPair(path string) (*tls.Certificate, error) {
 	return &pair, nil
 }
 
+// showRoot writes the authority's certificate without its key beside it, for those
+// who are to trust it.
+func (ca *CA) showRoot() error {
+	path := ca.path("root.pem")
+	want := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.root.Raw})
+	if have, err := os.ReadFile(path); err == nil && bytes.Equal(have, want) {
+		return nil
+	}
+	if err := os.WriteFile(path, want, 0o644); err != nil { //nolint:gosec // it is public
+		return fmt.Errorf("local CA: %w", err)
+	}
+	return nil
+}
+
 // writePair writes certificate and key into one file, whole or not at all: a crash
 // in between must not leave an authority without its key.
 func writePair(path string, der []byte, key *ecdsa.PrivateKey) error {

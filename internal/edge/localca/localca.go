@@ -58,7 +58,10 @@ func Open(dir string, now func() time.Time) (*CA, error) {
 		if err := ca.create(); err != nil {
 			return nil, err
 		}
-		return ca, writePair(ca.path("ca.pem"), ca.root.Raw, ca.key)
+		if err := writePair(ca.path("ca.pem"), ca.root.Raw, ca.key); err != nil {
+			return nil, err
+		}
+		return ca, ca.showRoot()
 	case err != nil:
 		return nil, fmt.Errorf("local CA: %s: %w; remove it to have a new one made", ca.path("ca.pem"), err)
 	}
@@ -67,7 +70,7 @@ func Open(dir string, now func() time.Time) (*CA, error) {
 		return nil, fmt.Errorf("local CA: %s holds no ECDSA key", ca.path("ca.pem"))
 	}
 	ca.root, ca.key = pair.Leaf, key
-	return ca, nil
+	return ca, ca.showRoot()
 }
 
 func (ca *CA) path(name string) string { return filepath.Join(ca.dir, name) }

@@ -87,3 +87,29 @@ func TestBrokenFileIsNamed(t *testing.T) {
 		t.Error("a folder that cannot be made is no error")
 	}
 }
+
+// The root is there for those who are to trust it, and without its key.
+func TestRootIsShown(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "ca")
+	for range 2 { // made, and found
+		ca, err := Open(dir, time.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := os.ReadFile(filepath.Join(dir, "root.pem"))
+		if err != nil || bytes.Contains(raw, []byte("PRIVATE")) {
+			t.Fatalf("%s: %v", raw, err)
+		}
+		roots := x509.NewCertPool()
+		c, err := ca.Certificate("shop.example")
+		if err != nil || !roots.AppendCertsFromPEM(raw) {
+			t.Fatal(err)
+		}
+		if _, err := c.Leaf.Verify(x509.VerifyOptions{DNSName: "shop.example", Roots: roots}); err != nil {
+			t.Error(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "root.pem"), []byte("old"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
