@@ -54,7 +54,7 @@ func Looker(ask diagnose.Ask, plan Plan) func(context.Context) (Verdict, error) 
 // before and is not part of this fix.
 func Judge(d *originward.Diagnosis, plan Plan) Verdict {
 	v := Verdict{Status: string(d.Status)}
-	if d.Edge != nil {
+	if d.Edge != nil && !d.Edge.Pending {
 		v.Code = d.Edge.Code
 	}
 	through := ""

@@ -106,6 +106,8 @@ func NewSheet(d *originward.Diagnosis, o SheetOptions) Sheet {
 func sheetTitle(d *originward.Diagnosis) string {
 	host := line(d.Host)
 	switch {
+	case d.Edge != nil && d.Edge.Pending:
+		return fmt.Sprintf("%s: the edge waits for the origin in vain (%d to come)", host, d.Edge.Code)
 	case d.Edge != nil && d.Edge.Code >= 500:
 		code := fmt.Sprint(d.Edge.Code)
 		if d.Edge.Error != 0 && d.Edge.Error != d.Edge.Code {
@@ -138,7 +140,11 @@ func sheetFacts(d *originward.Diagnosis, b *originward.Bundle, since string) []R
 	add("Edge location", strings.Join(places(b), ", "))
 	add("Edge fetches from", strings.Join(egress(b), ", "))
 	if d.Edge != nil && d.Edge.Fault != "" {
-		add("Fault (RFC 9209)", string(d.Edge.Fault))
+		fault := string(d.Edge.Fault)
+		if d.Edge.Pending {
+			fault += ", once the edge gives up"
+		}
+		add("Fault (RFC 9209)", fault)
 	}
 	return rows
 }

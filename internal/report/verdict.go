@@ -83,6 +83,9 @@ func hops(d *originward.Diagnosis) []Hop {
 		if d.Edge.Error != 0 && d.Edge.Error != d.Edge.Code {
 			edge.Note = fmt.Sprintf("%d (%d)", d.Edge.Code, d.Edge.Error)
 		}
+		if d.Edge.Pending {
+			edge.Note += " to come"
+		}
 	}
 	if d.Status == originward.StatusHealthy {
 		return []Hop{{"You", you.Note, Working}, {"Edge", edge.Note, edge.State}, {"Host", "", Working}}
