@@ -5,6 +5,7 @@ import (
 	"context"
 	"reflect"
 	"strconv"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -138,7 +139,7 @@ func (v *visit) spanAttributes() []attribute.KeyValue {
 	}
 	add(semconv.HTTPRequestMethodKey.String(method), semconv.URLScheme(v.conn.scheme()), semconv.URLPath(bounded(path)),
 		semconv.ServerAddress(bounded(v.host)), semconv.ServerPort(int(v.conn.local.Port())), semconv.HTTPResponseStatusCode(v.status),
-		semconv.NetworkProtocolVersion(v.proto.String()[len("HTTP/"):]),
+		semconv.NetworkProtocolVersion(strings.TrimPrefix(v.proto.String(), "HTTP/")),
 		attribute.String("originward.ray", v.ray.String()), semconv.HTTPResponseBodySize(int(v.sent)))
 	if c := v.shownClient(); c != "" {
 		add(semconv.ClientAddress(c))
