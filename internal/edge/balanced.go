@@ -104,16 +104,15 @@ func (v *visit) aim(ctx context.Context, given rules.Routing, o *pool.Origin) (m
 		m.alt = r.HostHeader
 	}
 	v.routing, v.plan, v.name, v.pool = r, plan, o.Target, o.Pool.Name
-	check := v.allowed(plan.Port)
 	if !o.Addr.IsValid() {
 		v.edge.flights.enter(v)
 		defer v.edge.flights.leave(v)
-		m.addrs, f = exchange.Resolve(ctx, v.st.resolver, exchange.Profile{Resolve: v.st.cfg.Timers.Resolve}, o.Target, check, &v.trace)
+		m.addrs, f = exchange.Resolve(ctx, v.st.resolver, exchange.Profile{Resolve: v.st.cfg.Timers.Resolve}, o.Target, v.allowed(plan.Port), &v.trace)
 		return m, f
 	}
-	if err := check(o.Addr); err != nil {
+	if p := v.edge.prohibited(o.Addr, plan.Port); p != nil {
 		v.origin = netip.AddrPortFrom(o.Addr, plan.Port)
-		return m, &originward.Fault{Phase: originward.PhaseResolve, Type: originward.DestinationIPProhibited, Err: err}
+		return m, &originward.Fault{Phase: originward.PhaseResolve, Type: originward.DestinationIPProhibited, Err: p}
 	}
 	m.addrs = o.Addrs()
 	return m, nil
