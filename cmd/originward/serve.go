@@ -88,12 +88,9 @@ func serve(ctx context.Context, s streams, cfg *config.Config, o serveOptions) e
 	if err != nil {
 		return errors.Join(err, api.Shutdown(end), closeBelow())
 	}
-	dns, err := edgedns.Start(e.Config(), edgedns.Options{Log: log})
+	dns, err := edgedns.Start(e.Config(), edgedns.Options{Log: log, Follow: e.OnConfig})
 	if err != nil {
 		return errors.Join(err, api.Shutdown(end), metrics.Shutdown(end), closeBelow())
-	}
-	if dns != nil {
-		e.OnConfig(dns.Apply)
 	}
 	return errors.Join(edge.Run(ctx, e), api.Shutdown(end), metrics.Shutdown(end), dns.Shutdown(end), closeBelow())
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -150,7 +151,7 @@ func zonesApply(ctx context.Context, s streams, o zonesOptions, name string) err
 		fmt.Fprintf(s.err, "%d changes, none made\n", len(steps))
 		return &statusError{code: 1}
 	}
-	return client.Apply(ctx, have, steps, func(zone string, n int) { fmt.Fprintf(s.err, "%s: %d changes made\n", zone, n) })
+	return client.Apply(ctx, have, steps, func(zone string, n int) { fmt.Fprintf(s.err, "%s: %d changes made\n", cmp.Or(zone, "lists and pools"), n) })
 }
 
 type stepJSON struct {
@@ -166,11 +167,11 @@ func showSteps(s streams, o zonesOptions, steps []zonesync.Step) error {
 		}
 		return writeJSON(s.out, out)
 	}
-	zone := ""
+	zone := "none yet"
 	for _, x := range steps {
 		if x.Zone != zone {
 			zone = x.Zone
-			fmt.Fprintln(s.out, zone)
+			fmt.Fprintln(s.out, cmp.Or(zone, "lists and pools"))
 		}
 		fmt.Fprintln(s.out, "  "+x.Text)
 	}

@@ -44,6 +44,9 @@ type Server struct {
 type Options struct {
 	Log *slog.Logger     // nil = nothing is said
 	Now func() time.Time // nil = time.Now
+	// Follow has its argument called with the configuration in force, now and after each
+	// change, as an edge's OnConfig does; nil = nothing changes but by Apply.
+	Follow func(apply func(*config.Config))
 }
 
 // Bounds of what is done at once.
@@ -75,6 +78,9 @@ func Start(cfg *config.Config, o Options) (*Server, error) {
 	}
 	s.own = listenAddrs(s.listening())
 	s.Apply(cfg)
+	if o.Follow != nil { // before the first answer: what is in force then must be in it
+		o.Follow(s.Apply)
+	}
 	for _, c := range s.udp {
 		for range runtime.GOMAXPROCS(0) {
 			s.work.Go(func() { s.serveUDP(c) })

@@ -417,6 +417,21 @@ func TestChange(t *testing.T) {
 	}
 }
 
+// What was changed while the server was about to start is in its first answer.
+func TestFollowsFromTheFirstAnswer(t *testing.T) {
+	whole := world(t, netip.AddrPort{})
+	empty := *whole
+	empty.Zones = nil
+	s, err := Start(&empty, Options{Follow: func(apply func(*config.Config)) { apply(whole) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Shutdown(context.Background()) })
+	if in := ask(t, s.Addrs()[0].String(), "udp", "grey.shop.example", dns.TypeA, nil); len(in.Answer) == 0 {
+		t.Errorf("answer %v", in)
+	}
+}
+
 func TestRateLimit(t *testing.T) {
 	l := newLimiter(10)
 	now := time.Unix(1000, 0)

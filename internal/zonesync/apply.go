@@ -23,10 +23,7 @@ func (c *Client) Apply(ctx context.Context, have *Document, steps []Step, done f
 		}
 		zone := steps[0].Zone
 		if err := c.applyZone(ctx, ids, zone, steps[:n]); err != nil {
-			if zone == "" {
-				return fmt.Errorf("pools: %w", err)
-			}
-			return fmt.Errorf("zone %s: %w", zone, err)
+			return fmt.Errorf("%s: %w", place(zone), err)
 		}
 		done(zone, n)
 		steps = steps[n:]
@@ -68,6 +65,10 @@ func (c *Client) applyZone(ctx context.Context, ids map[string]string, zone stri
 			err = c.do(ctx, http.MethodPatch, base()+"/settings/"+url.PathEscape(v.name), map[string]any{"value": v.value}, nil)
 		case rulesetValue:
 			err = c.do(ctx, http.MethodPut, base()+"/rulesets/phases/"+url.PathEscape(v.phase)+"/entrypoint", map[string]any{"rules": v.rules}, nil)
+		case entryValue:
+			err = c.applyEntry(ctx, base(), s.kind, v)
+		case List:
+			err = c.applyList(ctx, v)
 		case bool:
 			err = c.do(ctx, http.MethodPatch, base(), map[string]any{"paused": v}, nil)
 		case Record:
@@ -121,4 +122,12 @@ func (c *Client) applyWhole(ctx context.Context, ids map[string]string, zone str
 	}
 	ids[zone] = z.ID
 	return nil
+}
+
+// place is what a step is about, for people; an empty zone is the account.
+func place(zone string) string {
+	if zone == "" {
+		return "lists and pools"
+	}
+	return "zone " + zone
 }

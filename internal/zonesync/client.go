@@ -29,6 +29,11 @@ var defaultHTTP = &http.Client{Timeout: time.Minute}
 
 // do makes one call and reads its result into out, which may be nil.
 func (c *Client) do(ctx context.Context, method, path string, in, out any) error {
+	return c.ask(ctx, method, path, in, out, nil)
+}
+
+// ask is do that reads result_info, too.
+func (c *Client) ask(ctx context.Context, method, path string, in, out, info any) error {
 	var body io.Reader
 	if in != nil {
 		b, err := json.Marshal(in)
@@ -68,6 +73,7 @@ func (c *Client) do(ctx context.Context, method, path string, in, out any) error
 			Source  struct{ Pointer string }
 		}
 		Result json.RawMessage
+		Info   json.RawMessage `json:"result_info"`
 	}
 	if err := json.Unmarshal(raw, &e); err != nil {
 		return fmt.Errorf("%s %s: %d, and no answer of a control API", method, path, resp.StatusCode)
@@ -82,6 +88,11 @@ func (c *Client) do(ctx context.Context, method, path string, in, out any) error
 			errs = append(errs, fmt.Errorf("%s (%d)%s", x.Message, x.Code, at))
 		}
 		return &refused{resp.StatusCode, fmt.Errorf("%s %s: %w", method, path, errors.Join(errs...))}
+	}
+	if info != nil && e.Info != nil {
+		if err := json.Unmarshal(e.Info, info); err != nil {
+			return err
+		}
 	}
 	if out == nil {
 		return nil
@@ -149,6 +160,9 @@ func (c *Client) Read(ctx context.Context, names ...string) (*Document, error) {
 		return nil, err
 	}
 	d := &Document{Zones: []Zone{}}
+	if d.Lists, err = c.readLists(ctx); err != nil {
+		return nil, err
+	}
 	pools, poolNames, err := c.readPools(ctx)
 	if err != nil {
 		return nil, err
@@ -232,7 +246,7 @@ func (c *Client) readZone(ctx context.Context, z apiZone) (Zone, error) {
 			out.Rulesets[s.Phase] = plainRules(set.Rules)
 		}
 	}
-	return out, nil
+	return out, c.readEntries(ctx, base, &out)
 }
 
 func plainRules(rules []Rule) []Rule {

@@ -11,7 +11,7 @@ import (
 
 // Step is one change.
 type Step struct {
-	Zone string
+	Zone string // empty = of the account: lists
 	Text string // one line: "+ …" is added, "- …" taken out, "~ …" changed
 
 	kind  stepKind
@@ -33,6 +33,9 @@ const (
 	dropPool
 	putBalancer
 	dropBalancer
+	addEntry
+	dropEntry
+	putList
 )
 
 // settingValue is a step's value: a setting.
@@ -54,7 +57,9 @@ func Compare(have, want *Document, prune bool) []Step {
 	for _, z := range have.Zones {
 		there[z.Name] = z
 	}
-	out, last := compareObjects("", "pool", have.Pools, want.Pools, putPool, dropPool, prune)
+	out := compareLists(have.Lists, want.Lists) // rules may use them
+	pools, last := compareObjects("", "pool", have.Pools, want.Pools, putPool, dropPool, prune)
+	out = append(out, pools...)
 	wanted := map[string]bool{}
 	for _, w := range want.Zones {
 		wanted[w.Name] = true
@@ -101,6 +106,7 @@ func compareZone(h, w Zone) []Step {
 	for _, p := range slices.Sorted(maps.Keys(phases)) {
 		out = append(out, compareRules(w.Name, p, h.Rulesets[p], w.Rulesets[p])...)
 	}
+	out = append(out, compareEntries(h, w)...)
 	more, gone := compareObjects(w.Name, "load balancer", h.LoadBalancers, w.LoadBalancers, putBalancer, dropBalancer, w.LoadBalancers != nil)
 	return append(append(out, gone...), more...)
 }

@@ -10,8 +10,9 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// Document is the zones of an edge.
+// Document is the zones of an edge, and the lists that their rules use.
 type Document struct {
+	Lists []List   `yaml:"lists,omitempty"`
 	Pools []Object `yaml:"pools,omitempty"` // for the load balancers of all zones
 	Zones []Zone   `yaml:"zones"`
 }
@@ -23,10 +24,13 @@ type Zone struct {
 	Settings map[string]any    `yaml:"settings,omitempty"` // those that can be changed
 	Records  []Record          `yaml:"records"`
 	Rulesets map[string][]Rule `yaml:"rulesets,omitempty"` // by phase
+	Access   []Rule            `yaml:"ip_access,omitempty"`
+	Agents   []Rule            `yaml:"user_agents,omitempty"`
 	// LoadBalancers have pools by their names; nil = nothing is said of them.
 	LoadBalancers []Object `yaml:"load_balancers,omitempty"`
 
-	id string
+	id       string
+	entryIDs map[string]string // of Access and Agents, by what they are
 }
 
 // Record is a DNS record.
@@ -79,6 +83,14 @@ func Parse(raw []byte) (*Document, error) {
 func (d *Document) check() error {
 	errs := checkNames("pools", d.Pools)
 	seen := map[string]bool{}
+	for i, l := range d.Lists {
+		switch {
+		case l.Name == "" || l.Kind == "":
+			errs = append(errs, fmt.Errorf("lists[%d]: needs name and kind", i))
+		case slices.ContainsFunc(d.Lists[:i], func(o List) bool { return o.Name == l.Name }):
+			errs = append(errs, fmt.Errorf("lists[%d]: the list %s stands there twice", i, l.Name))
+		}
+	}
 	for i := range d.Zones {
 		z := &d.Zones[i]
 		z.Name = strings.TrimSuffix(strings.ToLower(z.Name), ".")
@@ -145,6 +157,7 @@ func (r *Record) normal(zone string) {
 // documents.
 func (d *Document) Dump() ([]byte, error) {
 	byName := func(a, b Object) int { return cmp.Compare(a.str("name"), b.str("name")) }
+	slices.SortFunc(d.Lists, func(a, b List) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(d.Zones, func(a, b Zone) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(d.Pools, byName)
 	for i := range d.Pools {

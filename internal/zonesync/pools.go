@@ -81,7 +81,7 @@ func indexes(list []any) []int {
 	return out
 }
 
-// account is the path of the account's pools and monitors.
+// account is the path of the edge's one account.
 func (c *Client) account(ctx context.Context) (string, error) {
 	var list []struct{ ID string }
 	if err := c.do(ctx, http.MethodGet, "/accounts", nil, &list); err != nil {
@@ -90,11 +90,17 @@ func (c *Client) account(ctx context.Context) (string, error) {
 	if len(list) == 0 {
 		return "", errors.New("the token sees no account")
 	}
-	return "/accounts/" + url.PathEscape(list[0].ID) + "/load_balancers", nil
+	return "/accounts/" + url.PathEscape(list[0].ID), nil
 }
 
-// closed tells an answer to a token that may not see load balancing: the document
-// then says nothing of it.
+// balancing is the path of the account's pools and monitors.
+func (c *Client) balancing(ctx context.Context) (string, error) {
+	account, err := c.account(ctx)
+	return account + "/load_balancers", err
+}
+
+// closed tells an answer to a token that may not see something: the document then
+// says nothing of it.
 func closed(err error) bool {
 	var r *refused
 	return errors.As(err, &r) && r.status == http.StatusForbidden
@@ -103,7 +109,7 @@ func closed(err error) bool {
 // readPools reads the pools; names are all of them by id, those of the configuration
 // file too.
 func (c *Client) readPools(ctx context.Context) (pools []Object, names map[string]string, err error) {
-	base, err := c.account(ctx)
+	base, err := c.balancing(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -227,7 +233,7 @@ func differing(have, want Object) string {
 // applyPool adds or changes a pool. Its monitor is one that is there and as wanted,
 // or a new one; the one it had goes when nothing else uses it.
 func (c *Client) applyPool(ctx context.Context, p Object) error {
-	base, err := c.account(ctx)
+	base, err := c.balancing(ctx)
 	if err != nil {
 		return err
 	}
@@ -281,7 +287,7 @@ func (c *Client) dropMonitor(ctx context.Context, base, id string) error {
 }
 
 func (c *Client) deletePool(ctx context.Context, p Object) error {
-	base, err := c.account(ctx)
+	base, err := c.balancing(ctx)
 	if err != nil {
 		return err
 	}

@@ -98,7 +98,7 @@ func TestPoolSteps(t *testing.T) {
 			t.Errorf("again: %q", got)
 		}
 	}
-	base, err := c.account(t.Context())
+	base, err := c.balancing(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,6 +41,11 @@ func api(t *testing.T) *Client {
 }
 
 const wanted = `
+lists:
+  - name: office
+    kind: ip
+    description: where we sit
+    items: [{ip: 192.0.2.0/24, comment: first floor}, {ip: 198.51.100.7}]
 zones:
   - name: shop.example
     settings: {ssl: strict, proxy_read_timeout: 200}
@@ -52,7 +57,11 @@ zones:
       - {name: "@", type: TXT, content: v=spf1 -all, tags: ["a:b"]}
     rulesets:
       http_request_firewall_custom:
-        - {expression: 'http.request.uri.path eq "/admin"', action: block, description: no admin}
+        - {expression: 'http.request.uri.path eq "/admin" and not ip.src in $office', action: block, description: no admin}
+    ip_access:
+      - {mode: block, configuration: {target: ip, value: 203.0.113.66}, notes: a stranger}
+    user_agents:
+      - {mode: block, configuration: {target: ua, value: BadBot/1.0}}
   - name: other.example
     records: []
 `
@@ -86,7 +95,7 @@ func apply(t *testing.T, c *Client, text string, prune bool) []Step {
 func TestRoundTrip(t *testing.T) {
 	c := api(t)
 	text := strings.Replace(wanted, "content: mail,", "content: mail.shop.example,", 1)
-	if steps := apply(t, c, text, false); len(steps) != 10 {
+	if steps := apply(t, c, text, false); len(steps) != 13 {
 		t.Errorf("%d steps: %+v", len(steps), steps)
 	}
 	// It is as wanted, and stays so.
@@ -135,6 +144,12 @@ zones:
       - {name: "@", type: A, content: 203.0.113.1}
       - {name: new, type: A, content: 203.0.113.2, ttl: 60}
     rulesets: {}
+    ip_access: []
+    user_agents:
+      - {mode: challenge, configuration: {target: ua, value: BadBot/1.0}}
+lists:
+  - {name: office, kind: ip, items: [{ip: 192.0.2.0/24}]}
+  - {name: others, kind: asn, items: [{asn: 64496}]}
 `)
 	var got []string
 	for _, s := range Compare(have, want, true) {
@@ -144,6 +159,9 @@ zones:
 		"~ paused false -> true", `~ setting ssl "strict" -> "full"`,
 		"- www.shop.example CNAME shop.example (proxied, comment \"the shop\")", "- shop.example MX 10 mail.shop.example (ttl 600)",
 		"~ shop.example A 203.0.113.1  <-  shop.example A 203.0.113.1 (proxied)", "+ new.shop.example A 203.0.113.2 (ttl 60)", "- zone other.example with 0 records",
+		"~ list office, 2 -> 1 items", "+ list others with 1 items",
+		`- ip_access {"configuration":{"target":"ip","value":"203.0.113.66"},"mode":"block","notes":"a stranger"}`,
+		`- user_agents {"configuration":{"target":"ua","value":"BadBot/1.0"},"mode":"block"}`, `+ user_agents {"configuration":{"target":"ua","value":"BadBot/1.0"},"mode":"challenge"}`,
 	} {
 		if !slices.Contains(got, line) {
 			t.Errorf("no step %q in %q", line, got)
@@ -153,6 +171,17 @@ zones:
 		return strings.HasPrefix(s, "~ rules of http_request_firewall_custom, 1 -> 0\n    - {")
 	}) {
 		t.Errorf("no step for the rules in %q", got)
+	}
+	// Carried out, it is so.
+	steps := Compare(have, want, true)
+	if err := c.Apply(t.Context(), have, steps, func(string, int) {}); err != nil {
+		t.Fatal(err)
+	}
+	if have, err = c.Read(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if again := Compare(have, want, true); len(again) != 0 {
+		t.Errorf("afterwards: %+v", again)
 	}
 	if steps := Compare(have, parse(t, "zones: []"), false); len(steps) != 0 {
 		t.Errorf("without prune: %+v", steps)
