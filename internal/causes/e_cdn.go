@@ -70,9 +70,18 @@ func (v *View) tooLow(o *Origin, http, https *Leg, redirects, broken Ans) Verdic
 // otherVendor reports whether the edge is one whose origin scheme is set in
 // another way than by Cloudflare's modes.
 func (v *View) otherVendor() bool {
-	return slices.ContainsFunc(v.Hits, func(h Hit) bool {
-		return h.CDN != "" && h.CDN != string(cdn.Cloudflare) && h.CDN != string(cdn.Originward)
-	})
+	other := func(id string) bool { return id != "" && id != string(cdn.Cloudflare) && id != string(cdn.Originward) }
+	return other(v.vendor()) || slices.ContainsFunc(v.Hits, func(h Hit) bool { return other(h.CDN) })
+}
+
+// vendor is whose configuration was read; empty = none was.
+func (v *View) vendor() string {
+	for _, z := range v.zones {
+		if z.Fact.Provider != "" {
+			return z.Fact.Provider
+		}
+	}
+	return ""
 }
 
 // schemeLegs are the usual plain and TLS legs of an origin.
@@ -314,7 +323,7 @@ func judgePortUnsupported(v *View) []Verdict {
 	var out []Verdict
 	for _, a := range v.answers {
 		f := a.Fact
-		id := cdn.ID(firstOf(f.CDN, string(cdn.Cloudflare)))
+		id := cdn.ID(firstOf(f.CDN, v.vendor(), string(cdn.Cloudflare)))
 		if f.Target.Port() == 0 || cdn.PortSupported(id, f.Scheme, f.Target.Port()) != fact.No || !failedVisit(f) {
 			continue
 		}
