@@ -151,13 +151,9 @@ func (o *lookOptions) readAPI(a *diagnose.Ask) error {
 		}
 	}
 	if o.cdnTokenFile != "" {
-		raw, err := os.ReadFile(o.cdnTokenFile)
-		if err != nil {
-			return fmt.Errorf("--cdn-token-file: %w", err)
-		}
-		token = strings.TrimSpace(string(raw))
-		if token == "" || strings.ContainsAny(token, " \t\r\n") {
-			return fmt.Errorf("--cdn-token-file %s: does not hold one token", o.cdnTokenFile)
+		var err error
+		if token, err = readToken(o.cdnTokenFile); err != nil {
+			return err
 		}
 	}
 	a.CDNToken = token
@@ -165,6 +161,22 @@ func (o *lookOptions) readAPI(a *diagnose.Ask) error {
 		a.CDN = "cloudflare"
 	}
 	return a.ResolveAPI()
+}
+
+// readToken reads the API's token from its file, or from the environment.
+func readToken(file string) (string, error) {
+	if file == "" {
+		return os.Getenv("CLOUDFLARE_API_TOKEN"), nil
+	}
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("--cdn-token-file: %w", err)
+	}
+	token := strings.TrimSpace(string(raw))
+	if token == "" || strings.ContainsAny(token, " \t\r\n") {
+		return "", fmt.Errorf("--cdn-token-file %s: does not hold one token", file)
+	}
+	return token, nil
 }
 
 func (o *lookOptions) readRoots(a *diagnose.Ask) error {

@@ -99,7 +99,7 @@ func rangesCompare(ctx context.Context, o rangesOptions, id cdn.ID) rangesChange
 
 func rangesToday(ctx context.Context, o rangesOptions, id cdn.ID) ([]netip.Prefix, error) {
 	if o.from == "" {
-		return observe.Today(ctx, id, o.api)
+		return observe.Today(ctx, id, o.api, "")
 	}
 	raw, err := os.ReadFile(o.from)
 	if err != nil {

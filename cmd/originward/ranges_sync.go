@@ -24,7 +24,7 @@ type syncOptions struct {
 	builtIn, force     bool
 	dryRun, timer      bool
 	install            bool
-	api                string
+	api, tokenFile     string
 }
 
 func newRangesSyncCmd(s streams) *cobra.Command {
@@ -59,6 +59,7 @@ day; --install-timer installs them.`,
 	f.StringArrayVar(&o.sets, "set", nil, "set to keep fresh: `'FAMILY TABLE SET'` of nftables, or the name of an ipset; repeatable")
 	f.StringVar(&o.reload, "reload", "", "`SERVER` to test and reload after the file has changed: nginx, apache, haproxy")
 	f.BoolVar(&o.builtIn, "built-in", false, "take the ranges this version knows instead of asking the CDN")
+	f.StringVar(&o.tokenFile, "cdn-token-file", "", "file with the API token, for an edge of your own (default: $CLOUDFLARE_API_TOKEN); Cloudflare's list needs none")
 	f.StringVar(&o.api, "cdn-api", os.Getenv("CLOUDFLARE_BASE_URL"), "the CDN's API `URL` (default: $CLOUDFLARE_BASE_URL, else Cloudflare's)")
 	f.BoolVar(&o.force, "force", false, "take over a file that somebody else wrote")
 	f.BoolVar(&o.dryRun, "dry-run", false, "show what would change")
@@ -80,8 +81,11 @@ func knownRanges() []netip.Prefix {
 func syncRun(ctx context.Context, s streams, o syncOptions) error {
 	list := knownRanges()
 	if !o.builtIn {
-		var err error
-		if list, err = observe.Today(ctx, cdn.Cloudflare, o.api); err != nil {
+		token, err := readToken(o.tokenFile)
+		if err != nil {
+			return usageError(err)
+		}
+		if list, err = observe.Today(ctx, cdn.Cloudflare, o.api, token); err != nil {
 			return &statusError{originward.ExitNothingSeen, fmt.Errorf("%w; nothing was changed", err)}
 		}
 	}
@@ -183,6 +187,7 @@ func syncTimer(ctx context.Context, s streams, o syncOptions) error {
 		add("--set", set)
 	}
 	add("--cdn-api", o.api)
+	add("--cdn-token-file", absolute(o.tokenFile))
 	units := remedy.TimerUnits(args)
 	if o.timer {
 		for _, u := range units {

@@ -1,7 +1,6 @@
 package lab
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -59,19 +58,9 @@ func (s *Stage) zones(ctx context.Context, args ...string) (string, error) {
 
 // fixFromHere runs the fix where the visitor stands: the API is at hand there,
 // the origin is not.
-func (s *Stage) fixFromHere(ctx context.Context) (rep fixReport, err error) {
-	var out, errs bytes.Buffer
-	cmd := s.Client.Command(ctx, s.Exe, "fix", s.bundle(), "--yes", "--format", "json", "--ca-file", s.caFile(), "--edge", EdgeFront.String(),
-		"--resolver", Resolver.String(), "--cdn-api", s.apiURL(), "--cdn-token-file", s.tokenFile(), "--within", "2m", "--journal", s.journal())
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	if err := s.Client.NS.Start(cmd); err != nil {
-		return rep, err
-	}
-	waitErr := cmd.Wait()
-	if err := json.Unmarshal(out.Bytes(), &rep); err != nil {
-		return rep, fmt.Errorf("fix printed no plan: %w: %s %s", waitErr, out.String(), errs.String())
-	}
-	return rep, nil
+func (s *Stage) fixFromHere(ctx context.Context) (fixReport, error) {
+	return readFix(s.Client, s.Client.Command(ctx, s.Exe, "fix", s.bundle(), "--yes", "--format", "json", "--ca-file", s.caFile(), "--edge", EdgeFront.String(),
+		"--resolver", Resolver.String(), "--cdn-api", s.apiURL(), "--cdn-token-file", s.tokenFile(), "--within", "2m", "--journal", s.journal()))
 }
 
 // journal is where fixes that are carried out from here have theirs.

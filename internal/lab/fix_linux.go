@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"time"
@@ -215,10 +216,14 @@ func (s *Stage) runFix(ctx context.Context) (rep fixReport, err error) {
 	}
 	args := []string{"fix", "/root/bundle.json", "--yes", "--format", "json", "--ca-file", "/root/roots.pem", "--edge", EdgeFront.String(),
 		"--resolver", Resolver.String(), "--cdn-api", s.apiURL(), "--cdn-token-file", "/root/token", "--within", "2m"}
+	return readFix(s.Origin, s.Origin.Command(ctx, installed, args...))
+}
+
+// readFix runs a fix and reads what it prints.
+func readFix(n *Node, cmd *exec.Cmd) (rep fixReport, err error) {
 	var out, errs bytes.Buffer
-	cmd := s.Origin.Command(ctx, installed, args...)
 	cmd.Stdout, cmd.Stderr = &out, &errs
-	if err := s.Origin.NS.Start(cmd); err != nil {
+	if err := n.NS.Start(cmd); err != nil {
 		return rep, err
 	}
 	waitErr := cmd.Wait()

@@ -211,3 +211,29 @@ func (a *afar) cut(t *testing.T, args []string) {
 		t.Errorf("the fix that was cut ended with %d: %s", code, out.String())
 	}
 }
+
+// TestLoopOverSSH: two independent causes are cured one after the other, until
+// the site is healthy, and both fixes are taken back.
+func TestLoopOverSSH(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds a world of real software: not with -short")
+	}
+	a := newAfar(t, "two-stopped-and-closed")
+	out, code := a.run(t, append([]string{"diagnose", a.url(), "--fix", "--yes"}, a.look()...)...)
+	if code != originward.ExitHealthy || a.visit(t.Context()) != 200 {
+		t.Fatalf("diagnose --fix ended with %d, and the edge answers %d: %s", code, a.visit(t.Context()), out)
+	}
+	for _, cured := range []string{"listener.none", "firewall.host.port-closed"} {
+		if !strings.Contains(out, cured) {
+			t.Errorf("%s is not among what was cured: %s", cured, out)
+		}
+	}
+	for range 3 {
+		if out, code = a.run(t, "undo", "--ssh", dest); code == originward.ExitCauseFound {
+			break // nothing stands any more
+		} else if code != 0 {
+			t.Fatalf("undo ended with %d: %s", code, out)
+		}
+	}
+	a.asBefore(t, "after both were taken back")
+}

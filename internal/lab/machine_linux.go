@@ -1,7 +1,6 @@
 package lab
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -70,17 +69,9 @@ func (n *Node) bootMachine(ctx context.Context) (err error) {
 		return err
 	}
 	n.init = exec.Command("/bin/sh", "-euc", machineBoot, "machine", n.root, n.cgroup)
-	out, err := n.init.StdoutPipe()
+	out, errs, err := n.startInit()
 	if err != nil {
 		return err
-	}
-	if n.life, err = n.init.StdinPipe(); err != nil {
-		return err
-	}
-	var errs bytes.Buffer
-	n.init.Stderr = &errs
-	if err := n.NS.Start(n.init); err != nil {
-		return fmt.Errorf("first process of the origin: %w", err)
 	}
 	var outer int
 	if _, err := fmt.Fscan(out, &outer); err != nil {

@@ -128,17 +128,9 @@ func (n *Node) bindExe(exe string) error {
 func (n *Node) boot(ctx context.Context) error {
 	n.init = exec.Command("unshare", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child=SIGKILL",
 		"--root="+n.root, "/bin/sh", "-c", reaper)
-	out, err := n.init.StdoutPipe()
+	out, errs, err := n.startInit()
 	if err != nil {
 		return err
-	}
-	if n.life, err = n.init.StdinPipe(); err != nil {
-		return err
-	}
-	var errs bytes.Buffer
-	n.init.Stderr = &errs
-	if err := n.NS.Start(n.init); err != nil {
-		return fmt.Errorf("first process of the origin: %w", err)
 	}
 	got := make([]byte, len("ready"))
 	if _, err := out.Read(got); err != nil || string(got) != "ready" {
@@ -148,6 +140,23 @@ func (n *Node) boot(ctx context.Context) error {
 		return err
 	}
 	return n.settle()
+}
+
+// startInit starts what makes the first process; it lives as long as its
+// standard input is held open.
+func (n *Node) startInit() (out io.Reader, errs *bytes.Buffer, err error) {
+	if out, err = n.init.StdoutPipe(); err != nil {
+		return nil, nil, err
+	}
+	if n.life, err = n.init.StdinPipe(); err != nil {
+		return nil, nil, err
+	}
+	errs = &bytes.Buffer{}
+	n.init.Stderr = errs
+	if err := n.NS.Start(n.init); err != nil {
+		return nil, nil, fmt.Errorf("first process of the origin: %w", err)
+	}
+	return out, errs, nil
 }
 
 // settle gives the host what every installed host has: its own name and a

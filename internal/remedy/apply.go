@@ -98,6 +98,8 @@ func (j *Job) Run(ctx context.Context) (Result, error) {
 		return Result{}, err
 	}
 	defer jr.close()
+	m := *j.Machine
+	m.began, j.Machine = jr.noteProgram, &m
 	j.hook("opened")
 	res := Result{ID: jr.plan.ID}
 	if err := j.arm(ctx, jr); err != nil {

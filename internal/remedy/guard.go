@@ -135,7 +135,31 @@ func finish(ctx context.Context, j *journal, m *Machine) error {
 	if settled(j.past) {
 		return nil
 	}
+	j.awaitProgram(ctx)
 	return takeBack(ctx, j, m)
+}
+
+// noteProgram writes down which program a step runs: it is in a session of its
+// own, and goes on when the fix's process is killed.
+func (j *journal) noteProgram(pid int) {
+	if raw, err := json.Marshal(processOf(pid)); err == nil {
+		_ = os.WriteFile(j.programFile(), raw, 0o600) // without it the undo begins at once
+	}
+}
+
+func (j *journal) programFile() string { return filepath.Join(j.dir, "program.json") }
+
+// awaitProgram lets the program end that an interrupted step left running: what
+// it does after the undo would stay.
+func (j *journal) awaitProgram(ctx context.Context) {
+	raw, err := os.ReadFile(j.programFile())
+	var p process
+	if err != nil || json.Unmarshal(raw, &p) != nil {
+		return
+	}
+	for end := time.Now().Add(runLimit); p.runs() && time.Now().Before(end) && ctx.Err() == nil; {
+		time.Sleep(guardPoll) // not our child any more: there is no event to wait for
+	}
 }
 
 // writeJSON writes a small file of ours, whole or not at all.

@@ -20,6 +20,8 @@ type Machine struct {
 	within func(func() error) error
 	// Force lets Undo overwrite what others changed since.
 	Force bool
+	// began is told of every program that runs: it may outlive this process.
+	began func(pid int)
 }
 
 // runLimit bounds one program; a service may take long to start.
@@ -49,7 +51,12 @@ func (m *Machine) Run(ctx context.Context, input, name string, args ...string) (
 	cmd.Env = append(os.Environ(), "LC_ALL=C", "PATH="+strings.Join(append(sbin, os.Getenv("PATH")), ":"))
 	cmd.WaitDelay = 200 * time.Millisecond // a daemon keeps what it inherited
 	apart(cmd)
-	err = m.do(cmd.Run)
+	if err = m.do(cmd.Start); err == nil {
+		if m.began != nil {
+			m.began(cmd.Process.Pid)
+		}
+		err = cmd.Wait()
+	}
 	if errors.Is(err, exec.ErrWaitDelay) {
 		err = nil
 	}

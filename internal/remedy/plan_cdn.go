@@ -19,6 +19,9 @@ func (s *site) api() (API, error) {
 		if it.Fact.Provider == "fastly" {
 			return API{}, errors.New("services of Fastly are not changed from here: change the backend in a new version of the service and activate it")
 		}
+		if it.Fact.Provider == "fastly" {
+			return API{}, errors.New("changes are made through Cloudflare's API and that of an edge of your own; at this CDN, make them by hand")
+		}
 		if it.Fact.ID != "" {
 			a := s.cdn
 			a.Zone = it.Fact.ID
@@ -121,7 +124,8 @@ func planMode(_ context.Context, s *site, _ []originward.Finding) ([]Step, error
 	st := step("ssl", "set the SSL mode to full (strict) at the CDN", &SSL{API: a, Want: originward.SSLStrict})
 	if !good {
 		st = step("ssl", "set the SSL mode to full at the CDN", &SSL{API: a, Want: originward.SSLFull})
-		st.Risk = "mode full accepts any certificate, also a forged one; install a valid certificate and set full (strict)"
+		st.Risk = "mode full accepts any certificate, also a forged one"
+		st.Better = "install a certificate that is valid for the name (the CDN's origin CA issues one), then set full (strict)"
 	}
 	st.On = originward.WhereCDN
 	return []Step{st}, nil

@@ -64,10 +64,11 @@ func (s *site) deadServer(ports []uint16) (fact.Service, error) {
 	if len(meant) == 0 {
 		meant = dead
 	}
-	if len(meant) > 1 { // where several could, one that is meant to run at boot is the one
-		boot := slices.DeleteFunc(slices.Clone(meant), func(v fact.Service) bool { return v.Enabled != fact.Yes && v.State != "failed" })
-		if len(boot) == 1 {
-			meant = boot
+	// Where several could, it is the one that names the site, or the one that is
+	// meant to run at boot.
+	for _, is := range []func(fact.Service) bool{s.namesSite, func(v fact.Service) bool { return v.Enabled == fact.Yes || v.State == "failed" }} {
+		if only := slices.DeleteFunc(slices.Clone(meant), func(v fact.Service) bool { return !is(v) }); len(only) == 1 {
+			meant = only
 		}
 	}
 	switch len(meant) {
@@ -81,6 +82,15 @@ func (s *site) deadServer(ports []uint16) (fact.Service, error) {
 		names = append(names, v.Kind)
 	}
 	return fact.Service{}, fmt.Errorf("several stopped servers are configured for the port (%s); start the right one by hand", strings.Join(names, ", "))
+}
+
+// namesSite reports whether a server's configuration names the site.
+func (s *site) namesSite(v fact.Service) bool {
+	return slices.ContainsFunc(s.webs(), func(w fact.WebConfig) bool {
+		return w.Server == v.Kind && slices.ContainsFunc(w.Sites, func(x fact.Site) bool {
+			return slices.ContainsFunc(x.Names, func(n string) bool { return strings.EqualFold(n, s.b.Host) })
+		})
+	})
 }
 
 // start makes the steps that start a service and keep it up after a boot.

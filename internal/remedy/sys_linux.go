@@ -64,6 +64,11 @@ func (p process) kill() {
 	}
 }
 
+// runs reports whether the process is still there and has not ended.
+func (p process) runs() bool {
+	return p.Start != "" && startOf(p.PID) == p.Start && processState(fmt.Sprintf("/proc/%d", p.PID)) != "Z"
+}
+
 func startOf(pid int) string {
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {

@@ -28,4 +28,6 @@ func processOf(pid int) process { return process{PID: pid} }
 
 func (process) kill() {}
 
+func (process) runs() bool { return false }
+
 func resume(int, bool) error { return errSystem }

@@ -50,23 +50,24 @@ func Publishes() (ids []cdn.ID) {
 }
 
 // Today reads the ranges that a CDN publishes today, whole or not at all, in order.
-// base stands in for the host of Cloudflare's API; empty = its own.
-func Today(ctx context.Context, id cdn.ID, base string) ([]netip.Prefix, error) {
+// base stands in for the host of Cloudflare's API; empty = its own. token goes to
+// that host alone: an edge of one's own wants one.
+func Today(ctx context.Context, id cdn.ID, base, token string) ([]netip.Prefix, error) {
 	i := slices.IndexFunc(sources, func(s source) bool { return s.cdn == id })
 	if i < 0 {
 		return nil, fmt.Errorf("%s %w", id.Title(), ErrUnpublished)
 	}
-	urls := sources[i].urls
+	urls, asked := sources[i].urls, ""
 	if id == cdn.Cloudflare && base != "" {
 		api, err := BaseURL(base)
 		if err != nil {
 			return nil, err
 		}
-		urls = []string{api + "ips"}
+		urls, asked = []string{api + "ips"}, token
 	}
 	var all []string
 	for _, u := range urls {
-		raw, err := download(ctx, u)
+		raw, err := download(ctx, u, asked)
 		if err != nil {
 			return nil, fmt.Errorf("read the ranges of %s: %w", id.Title(), err)
 		}
@@ -106,7 +107,7 @@ func ordered(texts []string) ([]netip.Prefix, error) {
 	return slices.Compact(out), err
 }
 
-func download(ctx context.Context, url string) ([]byte, error) {
+func download(ctx context.Context, url, token string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
@@ -114,6 +115,9 @@ func download(ctx context.Context, url string) ([]byte, error) {
 		return nil, err
 	}
 	req.Header.Set("Accept", "application/json")
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return nil, err

@@ -50,11 +50,11 @@ func TestToday(t *testing.T) {
 		fmt.Fprint(w, `{"result":{"ipv4_cidrs":["203.0.113.0/24"],"ipv6_cidrs":[]}}`)
 	}))
 	defer srv.Close()
-	if got, err := Today(t.Context(), cdn.Cloudflare, srv.URL); err != nil || len(got) != 1 {
+	if got, err := Today(t.Context(), cdn.Cloudflare, srv.URL, ""); err != nil || len(got) != 1 {
 		t.Errorf("%v %v", got, err)
 	}
 	status = http.StatusBadGateway
-	if _, err := Today(t.Context(), cdn.Cloudflare, srv.URL); !errors.Is(err, ErrNoList) {
+	if _, err := Today(t.Context(), cdn.Cloudflare, srv.URL, ""); !errors.Is(err, ErrNoList) {
 		t.Errorf("%v", err)
 	}
 }
