@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -172,4 +173,20 @@ func TestHTTP3(t *testing.T) {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
+}
+
+// Whatever stands in the file, reading it ends in an answer.
+func FuzzStaple(f *testing.F) {
+	t := new(testing.T)
+	x := issue(t)
+	c := &tls.Certificate{Certificate: [][]byte{x.leaf.Raw, x.ca.Raw}, Leaf: x.leaf}
+	f.Add(x.answer(t, ocsp.Response{}))
+	f.Add(ocsp.TryLaterErrorResponse)
+	f.Add([]byte("-----BEGIN CERTIFICATE-----"))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		until, why := checkStaple(raw, c, time.Now())
+		if (why == "") == until.IsZero() {
+			t.Errorf("until %v, %q", until, why)
+		}
+	})
 }

@@ -249,6 +249,10 @@ func (g *generation) keep(names []string, log *zap.Logger) <-chan struct{} {
 			fresh = append(fresh, job{ctx, name})
 		}
 	}
+	if len(fresh) == 0 {
+		close(done)
+		return done
+	}
 	g.work.Go(func() {
 		missing := g.load(fresh)
 		close(done)
