@@ -2,6 +2,7 @@ package causes
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/originward/originward"
 	"github.com/originward/originward/fact"
@@ -165,13 +166,22 @@ func (v *View) youngBackend(u inner) Ans {
 	return No("no backend was started shortly before", v.services[0].ID)
 }
 
+// deniedConnect reports whether a security module's line is about a connect of
+// a web server: such modules deny much that no visitor notices.
+func deniedConnect(l fact.LogLine) bool {
+	return hasAny(l.Text, "name_connect", "connectto", `operation="connect"`) &&
+		hasAny(l.Text, "nginx", "httpd", "apache", "haproxy", "php-fpm", "caddy", "lighttpd", "traefik", "envoy", "varnish", "squid")
+}
+
 // judgeSELinux: a security module denies the proxy's connect.
 func judgeSELinux(v *View) []Verdict {
 	var out []Verdict
-	avc := v.Logged("the audit log denies a connect", func(l fact.LogLine) bool {
-		return hasAny(l.Text, "name_connect", "apparmor", "connectto", "avc")
-	}, fact.LogAVC)
-	denied := v.Logged("the proxy's log names error 13", nil, fact.LogUpstreamDenied)
+	avc := v.Logged("the audit log denies a connect", deniedConnect, fact.LogAVC)
+	// A unix socket's own mode and owner refuse with the same error number: for
+	// one only the module's own word counts.
+	denied := v.Logged("the proxy's log names error 13", func(l fact.LogLine) bool {
+		return avc.IsYes() || !hasAny(l.Target, "unix:") && !strings.HasPrefix(l.Target, "/")
+	}, fact.LogUpstreamDenied)
 	if !avc.IsYes() && !denied.IsYes() {
 		return nil
 	}

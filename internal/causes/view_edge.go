@@ -50,6 +50,10 @@ func (h Hit) Good() bool {
 	switch h.Status {
 	case 400, 403, 421, 429, 431, 494, 495, 496, 497:
 		return false
+	case 404:
+		if unclaimedPage(h.Head) {
+			return false // not a page of the site: its host does not know the name
+		}
 	}
 	switch h.Fault {
 	case originward.HTTPResponseIncomplete, originward.HTTPResponseTransfer, originward.HTTPResponseContent:

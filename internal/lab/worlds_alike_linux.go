@@ -2,14 +2,11 @@ package lab
 
 import (
 	"context"
-	"fmt"
-	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
 
 	"github.com/originward/originward"
-	"github.com/originward/originward/internal/netns"
 )
 
 // alikeWorlds fail before the edge speaks to an origin, or beside it.
@@ -38,7 +35,14 @@ func alikeWorlds() []*World {
 		{
 			Name: "other-cdn-code", Title: "the name leads to another CDN, whose 521 means that it does not know the host",
 			Code: 521, Causes: ids("lookalike.other-cdn-code"), Needs: []string{"nginx"}, Decides: []originward.Vantage{originward.Edge},
-			Unhealthy: "the other CDN never knew the host", Args: []string{"--edge", otherEdge.String()}, Setup: steps(healthyNginx, otherCDN),
+			Unhealthy: "the other CDN never knew the host", Args: []string{"--edge", otherEdge.String()}, Setup: steps(healthyNginx, otherVendor(521, map[string]string{
+				"Server": "BunnyCDN-DE1-1080", "CDN-PullZone": "12345", "CDN-RequestId": "0123456789abcdef0123456789abcdef",
+			}, "<html><head><title>Domain suspended or not configured</title></head><body></body></html>")),
+		},
+		{
+			Name: "healthy-stray-rst", Title: "the firewall logs late ends of the edge's connections as if they were blocked", Noisy: true, Needs: []string{"nginx"}, Setup: healthyNginx,
+			Latent: ids("lookalike.stray-rst"),
+			Break:  sh(`for f in RST "ACK FIN" "ACK RST"; do for a in 173.245.48.10 162.158.1.10; do echo "$(date '+%b %e %H:%M:%S') origin kernel: [ 4711.000001] [UFW BLOCK] IN=eth0 OUT= MAC=52:54:00:12:34:56 SRC=$a DST=203.0.113.10 LEN=40 TOS=0x00 PREC=0x00 TTL=58 ID=0 DF PROTO=TCP SPT=23456 DPT=443 WINDOW=0 RES=0x00 $f URGP=0" >>/var/log/ufw.log; done; done`),
 		},
 		{
 			Name: "isp-port-block", Title: "the host stands behind a router that forwards no web ports", Undecided: true, Code: 522,
@@ -51,23 +55,6 @@ func alikeWorlds() []*World {
 
 // otherEdge is where another CDN's edge stands.
 var otherEdge = netip.MustParseAddr("198.51.100.30")
-
-// otherCDN serves another vendor's 521 beside the edge.
-func otherCDN(_ context.Context, s *Stage) error {
-	if err := s.Edge.NS.AddAddr("eth0", netip.PrefixFrom(otherEdge, 32)); err != nil {
-		return err
-	}
-	if err := s.Router.NS.AddRoute(netns.Route{Dst: netip.PrefixFrom(otherEdge, 32), Via: netip.MustParseAddr("10.255.1.2")}); err != nil {
-		return err
-	}
-	return s.serveTLS(s.Edge, netip.AddrPortFrom(otherEdge, 443), Site, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Server", "BunnyCDN-DE1-1080")
-		w.Header().Set("CDN-PullZone", "12345")
-		w.Header().Set("CDN-RequestId", "0123456789abcdef0123456789abcdef")
-		w.WriteHeader(521)
-		fmt.Fprintln(w, "<html><head><title>Domain suspended or not configured</title></head><body></body></html>")
-	})
-}
 
 // behindRouter gives the origin a private address behind the provider's
 // router, which keeps web ports to itself.

@@ -1,7 +1,5 @@
 package lab
 
-import "context"
-
 // bridge is a script that makes what a container engine makes: a bridge, a
 // container's network with one address on it, and the packet filter's chains
 // for published ports. There is no engine: its rules alone stand here.
@@ -20,7 +18,7 @@ done`
 
 // contained makes a step that runs nginx in the container's network.
 func contained(http string) step {
-	return steps(func(_ context.Context, s *Stage) error { return s.ensureCert() }, nginxConf(http), sh(bridge+`
+	return steps(certified, nginxConf(http), sh(bridge+`
 mkdir -p /var/log/nginx /var/lib/nginx; ip netns exec shop nginx; for i in $(seq 100); do ip netns exec shop ss -Hltn sport = :443 | grep -q . && break; sleep 0.05; done`))
 }
 

@@ -1,8 +1,6 @@
 package lab
 
 import (
-	"context"
-
 	"github.com/originward/originward"
 )
 
@@ -38,7 +36,7 @@ server { listen 443 ssl; server_name www.shop.example; ssl_certificate /etc/ssl/
 		{
 			Name: "header-too-large-edge", Title: "the response head is larger than the edge takes",
 			Code: 520, Causes: ids("http.header-too-large"), Decides: outsideDecides, Needs: []string{"python3"},
-			Unhealthy: "the application is so from the start", Setup: steps(func(_ context.Context, s *Stage) error { return s.ensureCert() }, app(443, "tls-bighead", "0.0.0.0")),
+			Unhealthy: "the application is so from the start", Setup: steps(certified, app(443, "tls-bighead", "0.0.0.0")),
 		},
 		configured("proxy-protocol-nginx", "nginx expects the PROXY protocol, the edge does not speak it", 0, "http.proxy-protocol",
 			replace(nginxSite, "443 ssl;", "443 ssl proxy_protocol;", "listen 80;", "listen 80 proxy_protocol;")),
@@ -52,7 +50,7 @@ server { listen 443 ssl; server_name www.shop.example; ssl_certificate /etc/ssl/
 		{
 			Name: "healthy-keepalive-race", Title: "the application closes connections that the edge uses again; this edge asks again on a fresh one",
 			Noisy: true, Break: nothing, Needs: []string{"python3"},
-			Setup: steps(func(_ context.Context, s *Stage) error { return s.ensureCert() }, app(443, "tls-race", "0.0.0.0")),
+			Setup: steps(certified, app(443, "tls-race", "0.0.0.0")),
 		},
 		{
 			Name: "h2-origin", Title: "haproxy offers h2 in the handshake and hands the bytes on to a server of http/1.1",

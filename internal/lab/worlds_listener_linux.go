@@ -1,7 +1,6 @@
 package lab
 
 import (
-	"context"
 	"strings"
 
 	"github.com/originward/originward"
@@ -55,7 +54,7 @@ func noneWorlds() []*World {
 		}),
 		none.with(func(w *World) {
 			w.Name, w.Title, w.Needs = "listener-none-app-killed", "an application that served https itself was killed", []string{"python3"}
-			serve := steps(func(_ context.Context, s *Stage) error { return s.ensureCert() }, app(443, "tls", "0.0.0.0"))
+			serve := steps(certified, app(443, "tls", "0.0.0.0"))
 			w.Setup, w.Break, w.Cure = serve, sh(appStop(443)), serve
 		}),
 	}

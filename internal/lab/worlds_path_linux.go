@@ -58,7 +58,19 @@ func pathWorlds() []*World {
 			Cure:  routerSh(nftFlush),
 		},
 		{
-			Name: "host-gone", Title: "the machine is off", Undecided: true,
+			Name: "provider-ddos", Title: "the provider's mitigation drops the CDN's packets before they come to the host", Undecided: true, Code: 522,
+			Latent: ids("firewall.provider-ddos"), Needs: []string{"nginx", "nft"}, Setup: healthyNginx,
+			Break: routerSh("nft 'add table ip shield; add chain ip shield forwarding { type filter hook forward priority 0; }; add rule ip shield forwarding ip saddr { " + join(prefixStrings(cdnRanges(originward.IP4))) + " } ip daddr 203.0.113.10 drop'"),
+			Cure:  routerSh(nftFlush),
+		},
+		{
+			Name: "mtu-device", Title: "a device on the way drops full segments of the host's answers and says nothing", Causes: ids("path.mtu-blackhole"), Decides: outsideDecides,
+			Needs: []string{"apache2", "iptables"}, Setup: steps(apache(apacheSite("")), listens(443)), Unhealthy: "the page is written later",
+			Break: steps(sh("head -c 200000 /dev/urandom | base64 >/var/www/shop/index.html"), routerSh("iptables -A FORWARD -s 203.0.113.10 -m length --length 1401:65535 -j DROP")),
+			Cure:  routerSh("iptables -F FORWARD"),
+		},
+		{
+			Name: "host-gone", Title: "the machine is off", Undecided: true, Latent: ids("path.provider-outage"),
 			Needs: []string{"nginx"}, Setup: healthyNginx, Break: routerSh("ip link set up2 down"), Cure: routerSh("ip link set up2 up; ip addr replace 2001:db8:a::1/64 dev up2 nodad"),
 		},
 	}
