@@ -226,6 +226,7 @@ type Upstream struct {
 	Loop     Tri            `json:"loop,omitempty"`           // it leads to a CDN's edge
 	Resolved []netip.Addr   `json:"resolved,omitempty"`       // what the name means now
 	SNI      Tri            `json:"sni,omitempty"`            // https: a server name is sent
+	WithSNI  Tri            `json:"with_sni,omitempty"`       // https without a server name, refused by an alert: a handshake with the site's name completes
 	Runtime  Tri            `json:"runtime,omitempty"`        // the name is resolved at request time
 	Site     string         `json:"site,omitempty"`           // virtual host that forwards to it
 	Group    string         `json:"group,omitempty"`          // upstream block or backend it belongs to

@@ -12,6 +12,9 @@ import (
 // judgeTLSPortMissing: port 80 is served and the port that speaks TLS is not.
 func judgeTLSPortMissing(v *View) []Verdict {
 	var out []Verdict
+	if v.otherVendor() {
+		return nil // that vendor's own setting decides which port is asked: see cdn.protocol-policy
+	}
 	for _, u := range v.unheardLegs() {
 		if u.leg.Scheme != "https" {
 			continue

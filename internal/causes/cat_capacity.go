@@ -68,7 +68,6 @@ func capacityCauses() []Cause {
 				Proof: "The service manager says oom-kill, or the kernel's log names the process, and it is gone.",
 				Alike: []Alike{{"listener.none", "it was stopped, not killed"}},
 				Fix:   "Limit or add memory.", Prevent: "Memory limits per unit; swap; alerts.",
-				World: "the kernel's log of killed processes is the whole machine's; the judgement is tested on bundles",
 			},
 		},
 		{

@@ -56,7 +56,6 @@ func cdnCauses() []Cause {
 				Proof: "The policy against a direct test of both ports.",
 				Alike: []Alike{{"cdn.ssl-mode-too-low", "the same on Cloudflare, as a redirect loop"}},
 				Fix:   "Align the policy.", Prevent: "Serve both schemes during a change.",
-				World: "needs another vendor's edge; the judgement is tested on bundles",
 			},
 		},
 		{
@@ -103,7 +102,6 @@ func cdnCauses() []Cause {
 				Proof: "The response carries a HIT, and past the cache, or directly, the origin answers well.",
 				Alike: []Alike{{"healthy", "a cache bypass fails too: the failure is live"}},
 				Fix:   "Purge; do not cache errors.", Prevent: "Send no-store with errors; set cache times by status.",
-				World: "needs a cache at the edge that stores errors; the judgement is tested on bundles",
 			},
 		},
 		{

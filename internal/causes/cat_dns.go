@@ -89,7 +89,6 @@ func dnsCauses() []Cause {
 				Proof: "The CNAME's target is a platform's name, and the platform's list of custom domains lacks the host.",
 				Alike: []Alike{{"dns.stale-address", "the target is an address"}},
 				Fix:   "Register the hostname on the platform.", Prevent: "Claim the name before the record is written.",
-				World: "a hosted platform's list of names cannot be reproduced on one machine",
 			},
 		},
 	}

@@ -130,7 +130,6 @@ func firewallCauses() []Cause {
 				Proof: "Only the provider's mitigation log proves it; from here it is possible at most, when the host admits the edge and direct connects work.",
 				Alike: []Alike{{"path.transit-loss", "loss at one network in a trace"}, {"firewall.host.range-blocked", "the host's own ruleset decides"}},
 				Fix:   "Ask the provider to exempt the CDN's ranges.", Prevent: "Choose a protection profile for proxied traffic.",
-				World: "a provider's mitigation cannot be told from any other loss between the edge and the host",
 			},
 		},
 	}

@@ -49,7 +49,6 @@ func httpCauses() []Cause {
 				Proof: "Only reused connections fail, at once, and the origin's idle time-out is the shorter one.",
 				Alike: []Alike{{"capacity.workers-exhausted", "slow, and the log names the limit"}, {"http.h2-origin", "gone with HTTP/2 off"}},
 				Fix:   "Make the origin's idle time-out the longer one.", Prevent: "keepalive_timeout above 900 s behind a CDN.",
-				World: "this edge asks again on a fresh connection when a used one turns out closed; the judgement is tested on bundles",
 			},
 		},
 		{

@@ -12,7 +12,6 @@ func tunnelCauses() []Cause {
 				Proof: "The connector has no connection, and its log shows dial time-outs or failed look-ups of the edge.",
 				Alike: []Alike{{"tunnel.record-stale", "a connector is connected, and the record names another tunnel"}},
 				Fix:   "Open 7844 outwards, fall back to http2, repair the container's DNS.", Prevent: "Watch the connector's ready endpoint.",
-				World: "the far end of a tunnel is the vendor's network; the judgement is tested on bundles",
 			},
 		},
 		{
@@ -24,7 +23,6 @@ func tunnelCauses() []Cause {
 				Proof: "The tunnel id in the CNAME is not that of the running connector.",
 				Alike: []Alike{{"tunnel.egress-blocked", "no connector is connected"}},
 				Fix:   "Re-point or delete the record.", Prevent: "Write the record when the tunnel is made.",
-				World: "the far end of a tunnel is the vendor's network; the judgement is tested on bundles",
 			},
 		},
 		{
@@ -36,7 +34,6 @@ func tunnelCauses() []Cause {
 				Proof: "The connector's log shows that 127.0.0.1 or [::1] refuses, it runs in its own network, and the service listens elsewhere.",
 				Alike: []Alike{{"tunnel.origin-ipv6-localhost", "only [::1] refuses; 127.0.0.1 answers"}, {"backend.down", "the service listens nowhere"}},
 				Fix:   "Use the service's name, the host's gateway or host networking.", Prevent: "Never write localhost into a container's configuration.",
-				World: "the far end of a tunnel is the vendor's network; the judgement is tested on bundles",
 			},
 		},
 		{
@@ -48,7 +45,6 @@ func tunnelCauses() []Cause {
 				Proof: "The connector's log names [::1], and the service's socket is IPv4 only.",
 				Alike: []Alike{{"tunnel.localhost-in-container", "127.0.0.1 refuses too"}},
 				Fix:   "Write 127.0.0.1.", Prevent: "Write addresses, not localhost.",
-				World: "the far end of a tunnel is the vendor's network; the judgement is tested on bundles",
 			},
 		},
 		{
@@ -60,7 +56,6 @@ func tunnelCauses() []Cause {
 				Proof: "The connector's log has an x509 error.",
 				Alike: []Alike{{"tunnel.scheme-mismatch", "the log names a record error, not a certificate"}},
 				Fix:   "Set the origin server name or CA, or use http locally.", Prevent: "Use http on the same machine.",
-				World: "the far end of a tunnel is the vendor's network; the judgement is tested on bundles",
 			},
 		},
 		{
@@ -72,7 +67,6 @@ func tunnelCauses() []Cause {
 				Proof: "The service speaks the other scheme when asked, or the log shows a TLS record error.",
 				Alike: []Alike{{"tunnel.origin-tls-untrusted", "the handshake works and the certificate is refused"}},
 				Fix:   "Change the scheme.", Prevent: "Test the rule's service with curl on the connector's machine.",
-				World: "the far end of a tunnel is the vendor's network; the judgement is tested on bundles",
 			},
 		},
 		{
@@ -84,7 +78,6 @@ func tunnelCauses() []Cause {
 				Proof: "The same configuration works with another version; likely at most without that test.",
 				Alike: []Alike{{"tunnel.egress-blocked", "the connector has no connection"}},
 				Fix:   "Update.", Prevent: "Keep the connector up to date.",
-				World: "needs a faulty version of the connector; the judgement is tested on bundles",
 			},
 		},
 	}

@@ -219,13 +219,33 @@ func judgeUpstreamSNI(v *View) []Verdict {
 		c := newCase("tls.upstream-sni-missing", u.subject()).Explains(keys...)
 		c.Ask("Does the origin's own proxy answer 502 or 503?", fails, originward.Possible, originward.Likely)
 		c.Must("Does the proxy speak TLS to the next hop without its name?", Yes(at(u.up.Place)+" forwards to "+u.up.Name+" over TLS without a server name", u.item.ID))
-		c.Ask("Does its log show failed handshakes with the next hop?", v.Logged("the proxy's handshake with its upstream fails", nil, fact.LogUpstreamTLS), originward.Possible, originward.Likely)
+		bare := refusesBare(u)
+		c.Ask("Does the next hop refuse a handshake without a name?", bare, originward.RuledOut, originward.Likely)
+		no, unseen := originward.Possible, originward.Likely
+		if u.up.WithSNI == fact.Yes {
+			no, unseen = originward.Proved, originward.Proved // the two handshakes tell as much
+		}
+		c.Ask("Does its log show failed handshakes with the next hop?", v.Logged("the proxy's handshake with its upstream fails", nil, fact.LogUpstreamTLS), no, unseen)
 		c.Says("the proxy does not tell the next hop which name it wants", "The proxy at "+at(u.up.Place)+" opens TLS to "+u.up.Name+" without SNI, and the next hop refuses.")
 		f := fix("Turn SNI on for the upstream, and for its health checks.", edit(u.up.Place, sniFix(u.item.Fact.Server, u.up)), v.reloadOf(u.item.Fact.Server))
 		f.Verify = v.diagnoseAgain()
 		out = append(out, c.Fix(f).Done())
 	}
 	return out
+}
+
+// refusesBare answers whether the next hop ends a handshake that names no
+// server, when it is tried from the host.
+func refusesBare(u inner) Ans {
+	switch {
+	case u.up.WithSNI == fact.Yes:
+		return Yes(u.up.Name+" refuses a handshake without a server name and completes one with it", u.item.ID)
+	case u.up.Speaks == "tls":
+		return No("a handshake with "+u.up.Name+" completes without a server name", u.item.ID)
+	case u.up.Errno == string(originward.TLSAlertReceived):
+		return Yes(u.up.Name+" ends a handshake without a server name by an alert", u.item.ID)
+	}
+	return Unseen(lookLocal)
 }
 
 func sniFix(server string, u fact.Upstream) string {

@@ -3,6 +3,8 @@ package causes
 import (
 	"net/netip"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/originward/originward"
 	"github.com/originward/originward/fact"
@@ -184,14 +186,33 @@ func (v *View) backendAlive(u inner) Ans {
 	return Yes("no backend service is known to be stopped", v.services[0].ID)
 }
 
+// crashOfSite reports whether a line tells of a crash that can be the site's:
+// the kernel and the service manager write of every program of the machine.
+func (v *View) crashOfSite(l fact.LogLine) bool {
+	switch {
+	case l.Program == "systemd":
+		unit := v.Services(func(s fact.Service) bool { return s.Unit == l.Target })
+		if len(unit) > 0 {
+			return (isWeb(unit[0].Service) || unit[0].Role == "backend") && v.ofSite(unit[0].Service)
+		}
+		// A unit of which no more is known: the proxy lost its backend in the same moment.
+		lost, _ := v.Lines(func(p fact.LogLine) bool { return l.At.Sub(p.At).Abs() < 2*time.Second }, fact.LogUpstreamClosed)
+		return len(lost) > 0
+	case l.Kind == fact.LogSegfault && l.Target != "" && len(v.services) > 0:
+		socks, _ := v.Sockets(func(s fact.Socket) bool { return s.Program == l.Target })
+		return len(socks) > 0 || len(v.Services(func(s fact.Service) bool { return sameProgram(s, l.Target) && installed(s) && v.ofSite(s) })) > 0
+	}
+	return true
+}
+
 // judgeBackendCrashed: workers crash while they answer.
 func judgeBackendCrashed(v *View) []Verdict {
 	var out []Verdict
-	crash := v.Logged("workers crash", nil, fact.LogChildCrash, fact.LogSegfault)
+	crash := v.Logged("workers crash", v.crashOfSite, fact.LogChildCrash, fact.LogSegfault)
 	if !crash.IsYes() {
 		return nil
 	}
-	lines, _ := v.Lines(nil, fact.LogChildCrash, fact.LogSegfault)
+	lines, _ := v.Lines(v.crashOfSite, fact.LogChildCrash, fact.LogSegfault)
 	for _, l := range v.Legs {
 		if l.Used == fact.No || !v.Here(l) {
 			continue
@@ -227,6 +248,7 @@ func judgeStaleUpstreamDNS(v *View) []Verdict {
 		}
 		lines, by := v.Lines(func(l fact.LogLine) bool { return otherAddress(l, u.up) }, fact.LogUpstreamRefused, fact.LogUpstreamTimeout, fact.LogUpstreamClosed)
 		if len(lines) == 0 {
+			out = append(out, v.staleBlind(u)...)
 			continue
 		}
 		fails, keys := v.proxyFails(u.leg, 502, 504)
@@ -241,6 +263,37 @@ func judgeStaleUpstreamDNS(v *View) []Verdict {
 		out = append(out, c.Fix(f).Done())
 	}
 	return out
+}
+
+// staleBlind judges a proxy whose log does not tell which address it dials: it
+// fails on the host itself, while its backend's name leads to one that answers.
+func (v *View) staleBlind(u inner) []Verdict {
+	if _, err := netip.ParseAddrPort(u.up.Name); err == nil || u.up.Runtime != fact.No || u.up.Answers != fact.Yes || u.up.Status >= 500 {
+		return nil
+	}
+	refused := v.Logged("the proxy's connects to the backend fail", func(l fact.LogLine) bool { return u.up.Group != "" && strings.HasPrefix(l.Target, u.up.Group+"/") }, fact.LogUpstreamRefused, fact.LogUpstreamTimeout)
+	local := Unseen(lookLocal)
+	for _, x := range u.leg.Local {
+		if r := x.Fact.Response; r != nil && r.Status >= 502 && r.Status <= 504 {
+			local = Yes("on the host itself the proxy answers "+itoa(r.Status), x.ID)
+		} else if r != nil && r.Status < 500 {
+			return nil // it works now
+		}
+	}
+	if !refused.IsYes() || !local.IsYes() {
+		return nil
+	}
+	fails, keys := v.proxyFails(u.leg, 502, 503, 504)
+	c := newCase("backend.stale-upstream-dns", u.subject()).Explains(keys...)
+	c.Ask("Does the origin's own proxy answer 502, 503 or 504?", fails, originward.Possible, originward.Likely)
+	c.Must("Does the proxy fail now, on the host itself?", local)
+	c.Must("Do its connects to this backend fail?", refused)
+	c.Must("Does the backend answer at the name's present address?", Yes(u.up.Name+" ("+addrsText(u.up.Resolved)+") answers "+itoa(u.up.Status), u.item.ID))
+	c.AtMost(originward.Likely, "the proxy's log does not tell which address it dials")
+	c.Says("the proxy keeps an old address of its backend", "The proxy resolved "+u.up.Name+" when it started; its connects fail, and the name's present address "+addrsText(u.up.Resolved)+" answers.")
+	f := fix("Reload the proxy now, and let it resolve the name at run time.", v.reloadOf(u.item.Fact.Server), edit(u.up.Place, "haproxy: a resolvers section, and on the server line: resolvers NAME init-addr last,libc,none"))
+	f.Verify = v.diagnoseAgain()
+	return []Verdict{c.Fix(f).Done()}
 }
 
 // otherAddress reports whether a line's target is an address that the

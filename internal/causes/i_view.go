@@ -172,7 +172,8 @@ func (v *View) backendSocket(u fact.Upstream, id string) Ans {
 func (v *View) backendService(u fact.Upstream) (Service, bool) {
 	fpm := hasAny(u.Scheme+u.Socket, "fastcgi", "php", "fpm")
 	all := v.Services(func(s fact.Service) bool {
-		return s.Role == "backend" && installed(s) && (!fpm || hasAny(s.Kind, "php"))
+		return s.Role == "backend" && installed(s) && (!fpm || hasAny(s.Kind, "php")) &&
+			(len(s.Ports) == 0 || slices.Contains(s.Ports, u.Addr.Port()))
 	})
 	for _, s := range all {
 		if dead(s.Service) {

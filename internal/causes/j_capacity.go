@@ -1,6 +1,7 @@
 package causes
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/originward/originward"
@@ -207,13 +208,22 @@ func judgeFDLimit(v *View) []Verdict {
 // descriptors.
 func (v *View) fdsUsed(l *Leg) Ans {
 	socks, by := v.SocketsOf(l)
+	for _, u := range v.upstreams() {
+		if u.leg == l && u.up.Addr.IsValid() {
+			more, mby := v.Sockets(func(s fact.Socket) bool { return s.Port == u.up.Addr.Port() && s.Serves(u.up.Addr.Addr()) })
+			socks, by = slices.Concat(socks, more), addIDs(by, mby)
+		}
+	}
+	a := Unseen(lookListeners)
 	for _, s := range socks {
 		if s.FDLimit > 0 && s.FDs > 0 {
 			full := uint64(s.FDs)*100 >= s.FDLimit*98 || uint64(s.FDs)+1 >= s.FDLimit //nolint:gosec // positive
-			return when(full, s.Program+" holds "+itoa(s.FDs)+" of "+u64(s.FDLimit)+" descriptors", by...)
+			if a = when(full, s.Program+" holds "+itoa(s.FDs)+" of "+u64(s.FDLimit)+" descriptors", by...); full {
+				return a
+			}
 		}
 	}
-	return Unseen(lookListeners)
+	return a
 }
 
 func judgePorts(v *View) []Verdict {

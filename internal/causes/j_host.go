@@ -46,7 +46,7 @@ type kill struct {
 // engine's, by the kernel's log.
 func (v *View) killed() []kill {
 	var out []kill
-	for _, s := range v.Services(func(s fact.Service) bool { return s.Result == "oom-kill" && !running(s) }) {
+	for _, s := range v.Services(func(s fact.Service) bool { return s.Result == "oom-kill" && !running(s) && v.ofSite(s) }) {
 		out = append(out, kill{nameOf(s.Service), nameOf(s.Service) + " was killed for memory and is " + s.State, []string{s.By},
 			Yes(nameOf(s.Service)+" is "+s.State, s.By), onHost(v.control("start", s.Service), "")})
 	}
@@ -76,7 +76,7 @@ func (v *View) gone(name string, l fact.LogLine) Ans {
 	if len(v.services) == 0 {
 		return Unseen(lookServices)
 	}
-	same := v.Services(func(s fact.Service) bool { return sameProgram(s, name) })
+	same := v.Services(func(s fact.Service) bool { return sameProgram(s, name) && v.ofSite(s) })
 	for _, s := range same {
 		if dead(s.Service) {
 			if l.Source == "kernel" && s.Signal != "SIGKILL" && s.Result != "oom-kill" && s.Result != "signal" {
@@ -89,6 +89,12 @@ func (v *View) gone(name string, l fact.LogLine) Ans {
 		return No(nameOf(same[0].Service)+" runs", same[0].By)
 	}
 	return No(firstOf(name, "what was killed")+" is no service of the site that is known", v.services[0].ID)
+}
+
+// ofSite reports whether a service can be one of the site's: an application of
+// which the ports are known has to listen where a proxy of the site forwards.
+func (v *View) ofSite(s fact.Service) bool {
+	return s.Role != "backend" || len(s.Ports) == 0 || slices.ContainsFunc(v.upstreams(), func(u inner) bool { return slices.Contains(s.Ports, u.up.Addr.Port()) })
 }
 
 func sameProgram(s fact.Service, name string) bool {

@@ -100,7 +100,7 @@ func ended(program string) string {
 // appScript is a small application server. Its arguments are the port and what
 // it does: ok, slow (never answers in time), bighead (a response head beyond
 // any limit), drop (closes without a word), tls (speaks TLS), hang (one request
-// at a time, and a short queue), wrapped (asks hosts.allow and hosts.deny), race
+// at a time, and a short queue), segfault (dies at every request), wrapped (asks hosts.allow and hosts.deny), race
 // (closes a connection at the second request).
 const appScript = `import ctypes, http.server, os, socketserver, ssl, sys, time
 port, mode = int(sys.argv[1]), sys.argv[2]
@@ -118,6 +118,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         if mode == "die":
             os._exit(139)
+        if mode == "segfault":
+            os.kill(os.getpid(), 11)
+            time.sleep(1)
+        if self.path.startswith("/eat"):
+            self.eaten = b"x" * (512 << 20)
         body = b"hello from the application\n"
         self.send_response(200)
         if "bighead" in mode:

@@ -26,6 +26,7 @@ func againWorlds() []*World {
 		}),
 		behind.with(func(w *World) {
 			w.Name, w.Title, w.Code, w.Causes = "stale-dns-haproxy", "the application moved, haproxy still dials the address its name had at start", 503, ids("backend.stale-upstream-dns")
+			w.Stands = originward.Likely
 			conf := replace(good, "127.0.0.1:3000", "app.internal:3000")
 			w.Setup = steps(sh("ip addr add 10.7.0.1/32 dev lo; ip addr add 10.7.0.2/32 dev lo; echo 10.7.0.1 app.internal >>/etc/hosts"), app(3000, "ok", "10.7.0.1"), haproxy(conf))
 			w.Break = steps(sh(appStop(3000)+"; sed -i 's/10.7.0.1 app/10.7.0.2 app/' /etc/hosts"), app(3000, "ok", "10.7.0.2"))
@@ -55,7 +56,7 @@ server { listen 127.0.0.1:9443 ssl; server_name shop.example; ssl_certificate /e
 			w.Needs = []string{"nginx", "php-fpm8.2"}
 			save := "<?php $f = '/var/lib/shop/' . uniqid(); if (@file_put_contents($f, 'x') !== 1) { error_log('write of ' . $f . ' failed: No space left on device'); http_response_code(500); echo 'error'; exit; } unlink($f); echo \"hello\\n\";"
 			w.Setup = steps(sh("mkdir -p /var/lib/shop; mount -t tmpfs -o size=2m,nr_inodes=50 tmpfs /var/lib/shop; chown www-data /var/lib/shop"), fpm(2, save), nginx(phpSite, 443))
-			w.Break = sh("for i in $(seq 60); do : >/var/lib/shop/s$i || true; done 2>/dev/null")
+			w.Break = sh("for i in $(seq 60); do touch /var/lib/shop/s$i 2>/dev/null || true; done")
 			w.Cure = sh("rm /var/lib/shop/s*")
 		}),
 		behind.with(func(w *World) {
@@ -71,7 +72,7 @@ server { listen 127.0.0.1:9443 ssl; server_name shop.example; ssl_certificate /e
 			Setup: steps(certified, app(443, "tls-race", "0.0.0.0")), Break: nothing,
 		},
 		{
-			Name: "fd-limit-app", Title: "the application behind nginx has no file descriptor left", Causes: ids("capacity.fd-limit"), Stands: originward.Likely,
+			Name: "fd-limit-app", Title: "the application behind nginx has no file descriptor left", Causes: ids("capacity.fd-limit"), Stands: originward.Likely, Also: ids("cdn.origin-timeout"),
 			Decides: hostDecides, Needs: []string{"nginx", "python3", "curl"},
 			Setup: steps(app(3000, "ok"), nginx(site(strings.Replace(toApp, "}", "proxy_read_timeout 120s; }", 1)), 443)),
 			Break: steps(sh("prlimit --pid $(cat /run/app-3000.pid) --nofile=24"), keepAsking(30, "/slow"), sh("for i in $(seq 100); do [ $(ls /proc/$(cat /run/app-3000.pid)/fd | wc -l) -ge 24 ] && exit 0; sleep 0.1; done; exit 1")),

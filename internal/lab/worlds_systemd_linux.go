@@ -2,6 +2,11 @@ package lab
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/originward/originward"
@@ -51,7 +56,75 @@ func systemdWorlds() []*World {
 			w.Break = steps(write("/etc/systemd/system/nginx.service.d/scanners.conf", "[Service]\nIPAddressDeny="+denied+"\n"), sh("systemctl daemon-reload; systemctl restart nginx"), listens(443))
 			w.Cure = steps(sh("rm -r /etc/systemd/system/nginx.service.d; systemctl daemon-reload; systemctl restart nginx"), listens(443))
 		}),
+		base.with(func(w *World) {
+			w.Name, w.Title, w.Code, w.Causes = "systemd-app-oom", "the application behind nginx took more memory than it may, and the kernel killed it", 502, ids("capacity.oom")
+			w.Needs, w.Also = append(w.Needs, "python3", "curl"), ids("backend.down")
+			w.Setup = steps(unitApp("ok", "no"), unitNginx, reload(site(toApp)), memoryLimited("shop-app.service", 64<<20))
+			w.Break = steps(sh("curl -s -m 20 http://127.0.0.1:3000/eat >/dev/null || true"), failed("shop-app.service"))
+			w.Cure = steps(sh("systemctl start shop-app"), listens(3000))
+		}),
+		base.with(func(w *World) {
+			w.Name, w.Title, w.Code, w.Causes = "systemd-app-crashes", "the application behind nginx dies of a segmentation fault at every request, and its unit starts it again", 502, ids("backend.crashed")
+			w.Needs = append(w.Needs, "python3")
+			w.Stands, w.Also = originward.Likely, ids("backend.down")
+			w.Setup = steps(unitApp("ok", "always"), unitNginx, reload(site(toApp)))
+			w.Break = steps(unitApp("segfault", "always"), sh("for i in 1 2 3; do curl -s -m 5 http://127.0.0.1:3000/ >/dev/null || true; sleep 0.3; done"), listens(3000))
+			w.Cure = unitApp("ok", "always")
+		}),
 	}
+}
+
+// unitApp makes a step that starts the application as a unit.
+func unitApp(mode, restart string) step {
+	return steps(write("/opt/app/app.py", appScript),
+		write("/etc/systemd/system/shop-app.service", "[Unit]\nDescription=The shop's application\nStartLimitIntervalSec=0\n[Service]\nExecStart=/usr/bin/python3 /opt/app/app.py 3000 "+mode+"\nRestart="+restart+"\nRestartSec=50ms\n"),
+		sh("systemctl daemon-reload; systemctl restart shop-app"), listens(3000))
+}
+
+// failed makes a step that waits until a unit has failed.
+func failed(unit string) step {
+	return sh("for i in $(seq 100); do systemctl -q is-failed " + unit + " && exit 0; sleep 0.1; done; exit 1")
+}
+
+// memoryLimited makes a step that limits the memory of a unit's processes, by
+// whichever cgroups this machine has: its own systemd can hand down only those
+// of version 2.
+func memoryLimited(unit string, limit int) step {
+	return func(_ context.Context, s *Stage) error {
+		own := filepath.Join(s.Origin.cgroup, "system.slice", unit)
+		pids, err := os.ReadFile(filepath.Join(own, "cgroup.procs"))
+		if err != nil {
+			return err
+		}
+		most := []byte(strconv.Itoa(limit))
+		if _, err := os.Stat(filepath.Join(own, "memory.max")); err == nil {
+			return os.WriteFile(filepath.Join(own, "memory.max"), most, 0)
+		}
+		const base = "/sys/fs/cgroup/memory"
+		dir := filepath.Join(base, filepath.Base(s.Dir))
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			return fmt.Errorf("a cgroup that limits memory: %w", err)
+		}
+		s.closers = append(s.closers, closer(func() error {
+			left, _ := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
+			err := moveTo(base, left)
+			return errors.Join(err, os.Remove(dir))
+		}))
+		if err := os.WriteFile(filepath.Join(dir, "memory.limit_in_bytes"), most, 0); err != nil {
+			return err
+		}
+		return moveTo(dir, pids)
+	}
+}
+
+// moveTo moves processes into a cgroup.
+func moveTo(dir string, pids []byte) error {
+	for pid := range strings.FieldsSeq(string(pids)) {
+		if err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(pid), 0); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // unitNginx starts nginx by its unit.

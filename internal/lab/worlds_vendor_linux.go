@@ -48,7 +48,7 @@ func vendorWorlds() []*World {
 		},
 		{
 			Name: "protocol-policy", Title: "another CDN speaks https to an origin that serves http only",
-			Code: 502, Causes: ids("cdn.protocol-policy"), Stands: originward.Possible, Decides: []originward.Vantage{originward.Edge}, Needs: []string{"nginx"},
+			Code: 502, Causes: ids("cdn.protocol-policy"), Stands: originward.Likely, Needs: []string{"nginx"},
 			Unhealthy: "the policy is wrong from the start", Front: otherEdge,
 			Setup: steps(nginx("server { listen 80; server_name shop.example; return 200 \"plain\\n\"; }", 80), otherVendor(http.StatusBadGateway, map[string]string{
 				"Server": "CloudFront", "X-Cache": "Error from cloudfront", "X-Amz-Cf-Id": "kJ0p3m9Yq0v7h2l5r8s1t4u6w9x0", "X-Amz-Cf-Pop": "FRA56-P2", "Via": "1.1 0123456789abcdef.cloudfront.net (CloudFront)",

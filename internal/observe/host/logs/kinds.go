@@ -118,6 +118,8 @@ var rules = []rule{
 	row("kernel", fact.LogAVC, `avc:\s+denied\s+\{ (?P<target>[^}]*)\}|apparmor="DENIED"`),
 	row("audit", fact.LogAVC, `avc:\s+denied\s+\{ (?P<target>[^}]*)\}|apparmor="DENIED"`),
 
+	row("systemd", fact.LogChildCrash, `(?P<target>\S+\.service): Main process exited, code=(?:dumped|killed), status=(?P<errno>4|6|7|8|11)/`),
+
 	row("cloudflared", fact.LogTunnel, `\b(?:ERR|FTL)\b|"level":"(?:error|fatal)"`),
 	row("certbot", fact.LogACME, `(?i)(?:challenge failed|some challenges have failed|failed to renew|failed authorization)`),
 	row("acme.sh", fact.LogACME, `(?i)(?:verify error|error renew|invalid response)`),

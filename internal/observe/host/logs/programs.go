@@ -13,7 +13,7 @@ var programNames = []struct{ begins, program string }{
 	{"php-fpm", "php-fpm"}, {"haproxy", "haproxy"}, {"lighttpd", "lighttpd"}, {"caddy", "caddy"},
 	{"fail2ban", "fail2ban"}, {"crowdsec", "crowdsec"}, {"cloudflared", "cloudflared"},
 	{"certbot", "certbot"}, {"letsencrypt", "certbot"}, {"acme.sh", "acme.sh"}, {"lego", "lego"},
-	{"audit", "audit"}, {"kernel", "kernel"},
+	{"audit", "audit"}, {"kernel", "kernel"}, {"systemd", "systemd"},
 }
 
 // programOf is the program of a process or tag; empty for one that is not

@@ -161,7 +161,7 @@ func merge(list []*found, u *unit) []*found {
 		return list
 	}
 	k := kindOfUnit(u)
-	if k == nil || len(list) >= maxServices {
+	if k == nil || len(list) >= maxServices || k == &app && !u.serves() {
 		return list
 	}
 	f := &found{kind: k}
@@ -174,7 +174,19 @@ func merge(list []*found, u *unit) []*found {
 		f.Exe = installed("/", k)
 	}
 	f.addUnit(u)
+	if k == &app {
+		f.Ports = u.ports
+	}
 	return append(list, f)
+}
+
+// serves reports whether a unit of no known kind may be an application that
+// serves the site: by its name, or by a port on its command line.
+func (u *unit) serves() bool {
+	return len(u.ports) > 0 || slices.ContainsFunc(app.units, func(pattern string) bool {
+		ok, _ := matchUnit(pattern, u.name)
+		return ok
+	})
 }
 
 func (f *found) addUnit(u *unit) {

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -48,6 +49,13 @@ func (m *manager) names(ctx context.Context, also []string) ([]string, error) {
 		patterns = append(patterns, k.units...)
 	}
 	out := slices.Clone(also)
+	failed, err := m.conn.ListUnitsByPatternsContext(ctx, []string{"failed", "auto-restart"}, []string{"*.service"})
+	if err != nil {
+		return nil, err
+	}
+	for _, u := range failed {
+		out = append(out, u.Name)
+	}
 	loaded, err := m.conn.ListUnitsByPatternsContext(ctx, nil, patterns)
 	if err != nil {
 		return nil, err
@@ -86,12 +94,30 @@ func (m *manager) unit(ctx context.Context, name string) (*unit, error) {
 		ipDeny: prefixes(p["IPAddressDeny"]), ipAllow: prefixes(p["IPAddressAllow"]),
 		frozen: text(p["FreezerState"]) == "frozen", exec: execStart(p["ExecStart"]),
 	}
+	u.ports = portsIn(u.exec, p["Environment"])
 	if us := number(p["StateChangeTimestamp"]); us > 0 {
 		u.since = time.UnixMicro(int64(us)).UTC()
 	}
 	u.died(number(p["ExecMainCode"]), int(number(p["ExecMainStatus"])))
 	m.inherit(ctx, u)
 	return u, nil
+}
+
+// portsIn are the numbers on a unit's command line and in its environment that
+// can be the port on which its program listens: "3000", "--port=3000",
+// "0.0.0.0:3000", PORT=3000.
+func portsIn(words []string, environment any) []uint16 {
+	env, _ := environment.([]string)
+	var out []uint16
+	for _, w := range slices.Concat(words, env) {
+		if i := strings.LastIndexAny(w, ":="); i >= 0 {
+			w = w[i+1:]
+		}
+		if n, err := strconv.ParseUint(w, 10, 16); err == nil && n >= 80 && !slices.Contains(out, uint16(n)) && len(out) < 8 {
+			out = append(out, uint16(n))
+		}
+	}
+	return out
 }
 
 // inherit adds the address lists of the slices above: what a unit is denied

@@ -19,6 +19,7 @@ type unit struct {
 	since    time.Time
 	pid      int
 	exec     []string // command line of ExecStart
+	ports    []uint16 // on which its program may listen, by its command line
 	ipDeny   []netip.Prefix
 	ipAllow  []netip.Prefix
 	frozen   bool

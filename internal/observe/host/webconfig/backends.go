@@ -106,7 +106,7 @@ func try(ctx context.Context, env *collect.Env, book *names.Book, list []fact.Up
 		if j, ok := first[out[i].Scheme+" "+out[i].Name]; ok && j != i {
 			o := out[j]
 			out[i].Addr, out[i].Answers, out[i].Errno, out[i].Speaks, out[i].MS = o.Addr, o.Answers, o.Errno, o.Speaks, o.MS
-			out[i].Listener, out[i].Loop, out[i].Resolved, out[i].Local, out[i].Status = o.Listener, o.Loop, o.Resolved, o.Local, o.Status
+			out[i].Listener, out[i].Loop, out[i].Resolved, out[i].Local, out[i].Status, out[i].WithSNI = o.Listener, o.Loop, o.Resolved, o.Local, o.Status, o.WithSNI
 		}
 	}
 	return out
@@ -206,7 +206,9 @@ func (t *trying) exchange(ctx context.Context, u *fact.Upstream, host string) {
 	}
 	x := exchange.Probe(ctx, spec)
 	note(u, x)
-	switch tls := u.Scheme == "https" || u.Scheme == "wss"; {
+	switch tls := spec.Target.TLS != nil; {
+	case tls && u.SNI == fact.No && x.Fault != nil && x.Fault.Alert != 0:
+		t.named(ctx, u, host, spec)
 	case !tls && !spec.NoRequest && hungUp(x):
 		t.handshake(ctx, u, spec)
 	case tls && !spec.NoRequest && x.Connected() && u.Speaks != "tls" && u.Speaks != "http" && x.Fault != nil && x.Fault.Alert == 0:
@@ -226,6 +228,23 @@ func (t *trying) handshake(ctx context.Context, u *fact.Upstream, spec exchange.
 	spec.Target.TLS, spec.Target.SNI, spec.NoRequest = &exchange.TLSPolicy{ALPN: exchange.ALPNHTTP1}, t.hostFor(spec.Target.Host), true
 	if x := exchange.Probe(ctx, spec); x.TLS != nil && x.TLS.Complete {
 		u.Speaks = "tls"
+	}
+}
+
+// named tries again with a server name what was refused without one: with the
+// site's, and with the backend's own.
+func (t *trying) named(ctx context.Context, u *fact.Upstream, host string, spec exchange.ProbeSpec) {
+	spec.NoRequest = true
+	for _, name := range []string{t.env.Host, host} {
+		if _, err := netip.ParseAddr(name); name == "" || err == nil {
+			continue
+		}
+		u.WithSNI = fact.No
+		spec.Target.SNI = name
+		if x := exchange.Probe(ctx, spec); x.TLS != nil && x.TLS.Complete {
+			u.WithSNI = fact.Yes
+			return
+		}
 	}
 }
 
