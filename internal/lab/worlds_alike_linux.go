@@ -40,11 +40,6 @@ func alikeWorlds() []*World {
 			}, "<html><head><title>Domain suspended or not configured</title></head><body></body></html>")),
 		},
 		{
-			Name: "healthy-stray-rst", Title: "the firewall logs late ends of the edge's connections as if they were blocked", Noisy: true, Needs: []string{"nginx"}, Setup: healthyNginx,
-			Latent: ids("lookalike.stray-rst"),
-			Break:  sh(`for f in RST "ACK FIN" "ACK RST"; do for a in 173.245.48.10 162.158.1.10; do echo "$(date '+%b %e %H:%M:%S') origin kernel: [ 4711.000001] [UFW BLOCK] IN=eth0 OUT= MAC=52:54:00:12:34:56 SRC=$a DST=203.0.113.10 LEN=40 TOS=0x00 PREC=0x00 TTL=58 ID=0 DF PROTO=TCP SPT=23456 DPT=443 WINDOW=0 RES=0x00 $f URGP=0" >>/var/log/ufw.log; done; done`),
-		},
-		{
 			Name: "isp-port-block", Title: "the host stands behind a router that forwards no web ports", Undecided: true, Code: 522,
 			Latent: ids("path.isp-port-block"), Needs: []string{"nginx", "nft"}, Unhealthy: "the router never forwarded them",
 			Records: record(Balancer.String()),
