@@ -38,20 +38,22 @@ func (v *View) connector() Ans {
 	return Unseen(lookTunnel)
 }
 
-// originError marks the lines of the connector that are about a service behind
-// it; all others are about its own way to the CDN.
-const originError = "unable to reach the origin service"
+// ofService reports whether a line of the connector is about a service behind it; all
+// others are about its own way to the CDN. Before 2021 only the field told.
+func ofService(text string) bool {
+	return hasAny(text, "unable to reach the origin service", "originservice=")
+}
 
 // edgeTrouble finds a line of the connector's log about its way to the CDN.
 func (v *View) edgeTrouble(words ...string) Ans {
-	return v.tunnelLine(func(text string) bool { return !hasAny(text, originError, "originservice=") && hasAny(text, words...) })
+	return v.tunnelLine(func(text string) bool { return !ofService(text) && hasAny(text, words...) })
 }
 
 // serviceTrouble answers whether the newest line of the connector's log about
 // a rule's service holds one of the words: older ones may have been mended.
 func (v *View) serviceTrouble(r fact.TunnelRule, words ...string) Ans {
 	newest := v.tunnelLine(func(text string) bool {
-		return hasAny(text, originError) && (!hasAny(text, "originservice=") || hasAny(text, "originservice="+lower(r.Service)))
+		return ofService(text) && (!hasAny(text, "originservice=") || hasAny(text, "originservice="+lower(r.Service)))
 	})
 	if newest.IsYes() && !hasAny(newest.Says, words...) {
 		return Ans{Is: fact.No, By: newest.By, Says: newest.Says}

@@ -115,7 +115,7 @@ func tlsCases() []broken {
 		}},
 		{name: "upstream without name", want: ids("tls.upstream-sni-missing"), needs: hostNeeded, world: func() *bt.World {
 			w := badGateway(bt.Healthy(), 502)
-			w.Web[0].Upstreams = []fact.Upstream{{Name: "app.internal:8443", Scheme: "https", Addr: netip.MustParseAddrPort("10.0.0.7:8443"), SNI: fact.No, Answers: fact.Yes, Place: fact.Place{File: "/etc/nginx/conf.d/shop.conf", Line: 8}}}
+			w.Web[0].Upstreams = []fact.Upstream{{Name: "app.internal:8443", Scheme: "https", Addr: netip.MustParseAddrPort("10.0.0.7:8443"), SNI: fact.No, WithSNI: fact.Yes, Answers: fact.Yes, Place: fact.Place{File: "/etc/nginx/conf.d/shop.conf", Line: 8}}}
 			w.Logs.Lines = []fact.LogLine{logLine(fact.LogUpstreamTLS, "SSL_do_handshake() failed (SSL: error:0A000458:SSL routines::tlsv1 unrecognized name) while SSL handshaking to upstream", "10.0.0.7:8443")}
 			return w
 		}},

@@ -136,6 +136,11 @@ func tunnelCases() []broken {
 		}
 		return w.Add(originward.Host, t)
 	}
+	// A line as cloudflared has written it since 2021, and as it did before.
+	line := func(service, err string) string {
+		return `ERR error="Unable to reach the origin service. The service may be down or it may be responding with traffic from an invalid TLS certificate: ` + err + `" connIndex=1 ingressRule=0 originService=` + service
+	}
+	old := func(service, err string) string { return `ERR error="` + err + `" ingressRule=0 originService=` + service }
 	return []broken{
 		{name: "connector cut off", want: ids("tunnel.egress-blocked"), needs: hostNeeded, world: func() *bt.World {
 			return tunnelled(id).Add(originward.Host, fact.Tunnel{Running: fact.Yes, ID: id, Ready: fact.No, Errors: []fact.Place{{Text: "ERR failed to dial to edge with quic: timeout: no recent network activity"}}})
@@ -144,20 +149,20 @@ func tunnelCases() []broken {
 			return tunnelled("00000000-765d-4adf-8112-31c55c1551ef").Add(originward.Host, fact.Tunnel{Running: fact.Yes, ID: id, Ready: fact.Yes, Conns: 4})
 		}},
 		{name: "localhost is ::1", want: ids("tunnel.origin-ipv6-localhost"), needs: hostNeeded, world: func() *bt.World {
-			return local("http://localhost:3000", "ERR error=\"dial tcp [::1]:3000: connect: connection refused\"")
+			return local("http://localhost:3000", line("http://localhost:3000", "dial tcp [::1]:3000: connect: connection refused"))
 		}},
 		{name: "localhost in a container", want: ids("tunnel.localhost-in-container"), needs: hostNeeded, world: func() *bt.World {
-			w := local("http://localhost:3000", "ERR error=\"dial tcp 127.0.0.1:3000: connect: connection refused\"")
+			w := local("http://localhost:3000", old("http://localhost:3000", "dial tcp 127.0.0.1:3000: connect: connection refused"))
 			t := w.More[0].Fact.(fact.Tunnel)
 			t.Container = fact.Yes
 			w.More[0].Fact = t
 			return w
 		}},
 		{name: "connector distrusts", want: ids("tunnel.origin-tls-untrusted"), needs: hostNeeded, world: func() *bt.World {
-			return local("https://127.0.0.1:3000", "ERR error=\"x509: certificate signed by unknown authority\"")
+			return local("https://127.0.0.1:3000", line("https://127.0.0.1:3000", "x509: certificate signed by unknown authority"))
 		}},
 		{name: "tunnel scheme", want: ids("tunnel.scheme-mismatch"), needs: hostNeeded, world: func() *bt.World {
-			w := local("http://127.0.0.1:3000", "ERR malformed HTTP response \"\\x15\\x03\\x01\"")
+			w := local("http://127.0.0.1:3000", line("http://127.0.0.1:3000", `malformed HTTP response "\x15\x03\x01"`))
 			t := w.More[0].Fact.(fact.Tunnel)
 			t.Ingress[0].Upstream.Speaks = "tls"
 			return w
