@@ -151,7 +151,9 @@ func zonesApply(ctx context.Context, s streams, o zonesOptions, name string) err
 		fmt.Fprintf(s.err, "%d changes, none made\n", len(steps))
 		return &statusError{code: 1}
 	}
-	return client.Apply(ctx, have, steps, func(zone string, n int) { fmt.Fprintf(s.err, "%s: %d changes made\n", cmp.Or(zone, "lists and pools"), n) })
+	return client.Apply(ctx, have, steps, func(zone string, n int) {
+		fmt.Fprintf(s.err, "%s: %d changes made\n", cmp.Or(zone, "lists and pools"), n)
+	})
 }
 
 type stepJSON struct {

@@ -140,7 +140,9 @@ func tunnelCases() []broken {
 	line := func(service, err string) string {
 		return `ERR error="Unable to reach the origin service. The service may be down or it may be responding with traffic from an invalid TLS certificate: ` + err + `" connIndex=1 ingressRule=0 originService=` + service
 	}
-	old := func(service, err string) string { return `ERR error="` + err + `" ingressRule=0 originService=` + service }
+	old := func(service, err string) string {
+		return `ERR error="` + err + `" ingressRule=0 originService=` + service
+	}
 	return []broken{
 		{name: "connector cut off", want: ids("tunnel.egress-blocked"), needs: hostNeeded, world: func() *bt.World {
 			return tunnelled(id).Add(originward.Host, fact.Tunnel{Running: fact.Yes, ID: id, Ready: fact.No, Errors: []fact.Place{{Text: "ERR failed to dial to edge with quic: timeout: no recent network activity"}}})

@@ -54,7 +54,7 @@ func (st *state) newOriginTLS(zc config.Zone, was *zone) *originTLS {
 			o.trust = old.trust
 		} else {
 			own := *st.trust
-			own.Custom = certPool(zc.Trust)
+			own.Custom = exchange.CertPool(zc.Trust)
 			o.trust = &own
 		}
 	}
@@ -118,7 +118,7 @@ func newPolicies(trust *exchange.Trust, cert *tls.Certificate) policies {
 }
 
 func newTrust(t config.Trust, now func() time.Time) *exchange.Trust {
-	out := &exchange.Trust{Roots: certPool(t.Roots), OriginCA: certPool(t.OriginCA), Custom: certPool(t.Custom), Now: now}
+	out := &exchange.Trust{Roots: exchange.CertPool(t.Roots), OriginCA: exchange.CertPool(t.OriginCA), Custom: exchange.CertPool(t.Custom), Now: now}
 	if len(t.Revoked) > 0 {
 		out.Revoked = make(map[exchange.CertName]time.Time, len(t.Revoked))
 		for _, r := range t.Revoked {
@@ -133,16 +133,4 @@ func newTrust(t config.Trust, now func() time.Time) *exchange.Trust {
 func sameTrust(a, b config.Trust) bool {
 	return slices.Equal(a.Roots, b.Roots) && slices.Equal(a.OriginCA, b.OriginCA) && slices.Equal(a.Custom, b.Custom) &&
 		slices.Equal(a.Revoked, b.Revoked)
-}
-
-// certPool is nil for no certificates: the seam's word for "none given".
-func certPool(certs []*x509.Certificate) *x509.CertPool {
-	if len(certs) == 0 {
-		return nil
-	}
-	p := x509.NewCertPool()
-	for _, c := range certs {
-		p.AddCert(c)
-	}
-	return p
 }

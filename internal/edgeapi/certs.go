@@ -138,11 +138,16 @@ func (a *API) keepCert(c *call, kind, id string, needHost bool) (*reply, error) 
 
 // shown are all objects of a kind and scope, each as the API shows it.
 func shown[T any](a *API, c *call, kind, scope string, show func(store.Object) (T, error)) ([]T, error) {
+	return shownIn(a, c, kind, scope, func(_ *store.Tx, o store.Object) (T, error) { return show(o) })
+}
+
+// shownIn is shown for objects that are shown with what else the store holds.
+func shownIn[T any](a *API, c *call, kind, scope string, show func(*store.Tx, store.Object) (T, error)) ([]T, error) {
 	out := []T{}
 	err := a.view(c, func(t *store.Tx) error {
 		all, err := t.Objects(kind, scope)
 		for _, o := range all {
-			x, err := show(o)
+			x, err := show(t, o)
 			if err != nil {
 				return err
 			}

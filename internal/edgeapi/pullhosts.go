@@ -184,21 +184,10 @@ func (a *API) hostPull(c *call) (*reply, error) {
 }
 
 func (a *API) hostPulls(c *call) (*reply, error) {
-	out := []hostPullOut{}
 	if c.zone.file != nil {
-		return page(c.Request, out)
+		return page(c.Request, []hostPullOut{})
 	}
-	err := a.view(c, func(t *store.Tx) error {
-		all, err := t.Objects(kindHostPull, c.zone.id)
-		for _, o := range all {
-			x, err := showHostPull(t, o)
-			if err != nil {
-				return err
-			}
-			out = append(out, x)
-		}
-		return err
-	})
+	out, err := shownIn(a, c, kindHostPull, c.zone.id, showHostPull)
 	if err != nil {
 		return nil, err
 	}

@@ -97,21 +97,10 @@ func (a *API) addTrust(c *call) (*reply, error) {
 }
 
 func (a *API) trustStore(c *call) (*reply, error) {
-	out := []trustOut{}
 	if c.zone.file != nil {
-		return page(c.Request, out)
+		return page(c.Request, []trustOut{})
 	}
-	err := a.view(c, func(t *store.Tx) error {
-		all, err := t.Objects(kindTrust, c.zone.id)
-		for _, o := range all {
-			x, err := showTrust(o)
-			if err != nil {
-				return err
-			}
-			out = append(out, x)
-		}
-		return err
-	})
+	out, err := shown(a, c, kindTrust, c.zone.id, showTrust)
 	if err != nil {
 		return nil, err
 	}

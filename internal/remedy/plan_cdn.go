@@ -19,9 +19,6 @@ func (s *site) api() (API, error) {
 		if it.Fact.Provider == "fastly" {
 			return API{}, errors.New("services of Fastly are not changed from here: change the backend in a new version of the service and activate it")
 		}
-		if it.Fact.Provider == "fastly" {
-			return API{}, errors.New("changes are made through Cloudflare's API and that of an edge of your own; at this CDN, make them by hand")
-		}
 		if it.Fact.ID != "" {
 			a := s.cdn
 			a.Zone = it.Fact.ID
@@ -30,6 +27,12 @@ func (s *site) api() (API, error) {
 	}
 	return API{}, errors.New("the evidence does not name the zone at the CDN; diagnose with --cdn-api")
 }
+
+// errBalanced says why a name's records are left alone.
+var errBalanced = errors.New("a load balancer takes the name before its records: correct the origin's address in its pool")
+
+// balanced reports that a load balancer at the CDN takes the name.
+func (s *site) balanced() bool { return len(fact.All[fact.CDNBalancer](s.b, originward.CDN)) > 0 }
 
 // records are the site's records of the evidence.
 func (s *site) records() []fact.CDNRecord {
@@ -54,6 +57,9 @@ func planDropRecord(_ context.Context, s *site, found []originward.Finding) ([]S
 	a, err := s.api()
 	if err != nil {
 		return nil, err
+	}
+	if s.balanced() {
+		return nil, errBalanced
 	}
 	bad := func(r fact.CDNRecord) bool {
 		return slices.ContainsFunc(found, func(f originward.Finding) bool {
@@ -168,6 +174,9 @@ func planAddress(_ context.Context, s *site, found []originward.Finding) ([]Step
 	a, err := s.api()
 	if err != nil {
 		return nil, err
+	}
+	if s.balanced() {
+		return nil, errBalanced
 	}
 	var steps []Step
 	for _, r := range s.records() {

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/originward/originward"
-	"github.com/originward/originward/fact"
 )
 
 // zoneChain finds the zone in the name of a chain that firewalld makes for what
@@ -21,20 +20,9 @@ var richSource = regexp.MustCompile(`^rule (?:priority="-?\d+" )?family="ipv[46]
 
 // firewalldZone is the zone whose rules turn the CDN away.
 func (s *site) firewalldZone(found []originward.Finding) string {
-	want := ports(found)
-	for _, it := range fact.All[fact.Firewall](s.b, originward.Host) {
-		for _, a := range it.Fact.Answers {
-			if len(want) > 0 && !slices.Contains(want, a.Port) {
-				continue
-			}
-			for _, seg := range a.CDN {
-				if seg.Verdict != fact.VerdictDrop && seg.Verdict != fact.VerdictReject || seg.Rule == nil {
-					continue
-				}
-				if z := zoneChain.FindStringSubmatch(seg.Rule.Chain); z != nil {
-					return z[1]
-				}
-			}
+	for r := range s.turnedAwayBy(found) {
+		if z := zoneChain.FindStringSubmatch(r.Chain); z != nil {
+			return z[1]
 		}
 	}
 	return ""

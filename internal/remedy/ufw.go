@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"net/netip"
 	"os"
 	"slices"
@@ -167,18 +168,30 @@ func (s *site) admitTool(ctx context.Context, found []originward.Finding) ([]Ste
 // keeper is the tool whose rule or policy turns the CDN away, as the evidence
 // says.
 func (s *site) keeper(found []originward.Finding) string {
+	for r := range s.turnedAwayBy(found) {
+		if r.Owner != "" {
+			return r.Owner
+		}
+	}
+	return ""
+}
+
+// turnedAwayBy are the rules of the packet filter that turn the CDN away from the ports
+// of the findings.
+func (s *site) turnedAwayBy(found []originward.Finding) iter.Seq[*fact.FirewallRule] {
 	want := ports(found)
-	for _, it := range fact.All[fact.Firewall](s.b, originward.Host) {
-		for _, a := range it.Fact.Answers {
-			if len(want) > 0 && !slices.Contains(want, a.Port) {
-				continue
-			}
-			for _, seg := range a.CDN {
-				if (seg.Verdict == fact.VerdictDrop || seg.Verdict == fact.VerdictReject) && seg.Rule != nil && seg.Rule.Owner != "" {
-					return seg.Rule.Owner
+	return func(yield func(*fact.FirewallRule) bool) {
+		for _, it := range fact.All[fact.Firewall](s.b, originward.Host) {
+			for _, a := range it.Fact.Answers {
+				if len(want) > 0 && !slices.Contains(want, a.Port) {
+					continue
+				}
+				for _, seg := range a.CDN {
+					if (seg.Verdict == fact.VerdictDrop || seg.Verdict == fact.VerdictReject) && seg.Rule != nil && !yield(seg.Rule) {
+						return
+					}
 				}
 			}
 		}
 	}
-	return ""
 }

@@ -16,6 +16,8 @@ import (
 	"github.com/mholt/acmez/v3"
 	"github.com/mholt/acmez/v3/acme"
 	"go.uber.org/zap"
+
+	"github.com/originward/originward/internal/exchange"
 )
 
 // Protocol is what a server that checks a TLS-ALPN-01 challenge asks for (RFC 8737).
@@ -175,7 +177,7 @@ func (g *generation) template(log *zap.Logger) certmagic.ACMEIssuer {
 		host = tlsHost
 	}
 	t := certmagic.ACMEIssuer{
-		CA: g.account.Directory, TestCA: g.account.Directory, Email: g.account.Email, Agreed: true, TrustedRoots: pool(g.account.Roots),
+		CA: g.account.Directory, TestCA: g.account.Directory, Email: g.account.Email, Agreed: true, TrustedRoots: exchange.CertPool(g.account.Roots),
 		DisableHTTPChallenge: g.ways.HTTP == "", DisableTLSALPNChallenge: g.ways.TLS == "",
 		ListenHost: host, AltHTTPPort: httpPort, AltTLSALPNPort: tlsPort, Logger: log,
 	}
@@ -278,18 +280,6 @@ func (g *generation) end() {
 			g.cache.Stop()
 		}()
 	})
-}
-
-// pool is nil for no certificates.
-func pool(certs []*x509.Certificate) *x509.CertPool {
-	if len(certs) == 0 {
-		return nil
-	}
-	p := x509.NewCertPool()
-	for _, c := range certs {
-		p.AddCert(c)
-	}
-	return p
 }
 
 // Managed tells whether a certificate is kept, or asked for, for a name.
