@@ -50,18 +50,6 @@ func (s socket) addr() net.Addr {
 	return s.p.LocalAddr()
 }
 
-func (s socket) file() (*os.File, error) {
-	var c any = s.l
-	if s.l == nil {
-		c = s.p
-	}
-	f, ok := c.(interface{ File() (*os.File, error) })
-	if !ok {
-		return nil, fmt.Errorf("%s cannot be handed over", s.addr())
-	}
-	return f.File()
-}
-
 func (s socket) close() {
 	if s.l != nil {
 		_ = s.l.Close() // it was never used
