@@ -102,7 +102,9 @@ type Zone struct {
 	Certificate    *tls.Certificate // nil = the edge's local CA issues
 	Staple         Staple           // for Certificate
 	ACME           bool             // certificates for visitors come from the ACME server
+	NoHTTP2        bool             // visitors are not offered HTTP/2
 	NoHTTP3        bool             // visitors are not offered HTTP/3
+	OriginHTTP1    bool             // origins are asked over HTTP/1.1 only
 	AlwaysUseHTTPS bool
 	MinTLS         uint16                      // lowest version for visitors; 0 = TLS 1.2
 	ReadTimeout    time.Duration               // proxy_read_timeout; 0 = Timers.Read

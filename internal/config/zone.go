@@ -49,6 +49,8 @@ func (v value) zone() (Zone, bool) {
 		key{"ssl", func(v value) { z.SSL = v.sslMode() }},
 		key{"certificate", func(v value) { cert = v; z.Certificate, z.Staple = v.stapledPair() }},
 		key{"acme", func(v value) { acme = v; z.ACME, _ = v.flag() }},
+		key{"http2", func(v value) { on, ok := v.flag(); z.NoHTTP2 = ok && !on }},
+		key{"origin_max_http_version", func(v value) { s, _ := v.oneOf("1", "2"); z.OriginHTTP1 = s == "1" }},
 		key{"http3", func(v value) { on, ok := v.flag(); z.NoHTTP3 = ok && !on }},
 		key{"always_use_https", func(v value) { z.AlwaysUseHTTPS, _ = v.flag() }},
 		key{"min_tls_version", func(v value) {

@@ -187,7 +187,7 @@ func (v *visit) attempt(ctx context.Context, addr netip.Addr, altHost string, tu
 		Source: v.st.egress(turn, addr),
 	}
 	if v.plan.Scheme == "https" {
-		t.TLS = v.zone.origins.policy(v.host, policyKey{v.plan.Validate, v.upgrade != nil})
+		t.TLS = v.zone.origins.policy(v.host, policyKey{v.plan.Validate, v.upgrade != nil || v.zone.OriginHTTP1})
 		t.SNI, t.Host, t.AltHost = v.plan.SNI, v.siteName(), altHost
 	}
 	v.origin, v.egress = t.Addr, t.Source

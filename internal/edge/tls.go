@@ -159,6 +159,9 @@ func (st *state) newTLS() {
 	alt := altSvc(st.cfg.Listen.HTTP3)
 	for _, z := range st.routes.zones {
 		z.tls = st.zoneTLS(z)
+		if z.NoHTTP2 {
+			z.tls.NextProtos = []string{"http/1.1"}
+		}
 		if !z.NoHTTP3 && len(st.cfg.Listen.HTTP3) > 0 {
 			z.quic, z.altSvc = overQUIC(z.tls), alt
 		}

@@ -51,7 +51,7 @@ var zoneSettings = []settingDef{
 		return onOff(z.AlwaysUseHTTPS && z.SSL != originward.SSLOff)
 	}},
 	{id: "hotlink_protection", allowed: switchable, value: func(_ *config.Config, z *config.Zone) any { return onOff(z.Rules.Hotlink) }},
-	{id: "http2", value: fixed("on")},
+	{id: "http2", allowed: switchable, key: true, value: func(_ *config.Config, z *config.Zone) any { return onOff(!z.NoHTTP2) }},
 	{id: "http3", allowed: switchable, key: true, value: func(c *config.Config, z *config.Zone) any { return onOff(len(c.Listen.HTTP3) > 0 && !z.NoHTTP3) },
 		lacks: func(c *config.Config, v string) string {
 			if v == "on" && len(c.Listen.HTTP3) == 0 {
@@ -60,7 +60,12 @@ var zoneSettings = []settingDef{
 			return ""
 		}},
 	{id: "min_tls_version", allowed: []string{"1.0", "1.1", "1.2", "1.3"}, key: true, value: func(_ *config.Config, z *config.Zone) any { return versionName(z.MinTLS) }},
-	{id: "origin_max_http_version", value: fixed("2")},
+	{id: "origin_max_http_version", allowed: []string{"1", "2"}, key: true, value: func(_ *config.Config, z *config.Zone) any {
+		if z.OriginHTTP1 {
+			return "1"
+		}
+		return "2"
+	}},
 	// At most 6,000 seconds (cloudflare connection-limits).
 	{id: "proxy_read_timeout", lo: 1, hi: 6000, key: true, value: func(c *config.Config, z *config.Zone) any {
 		if z.ReadTimeout > 0 {

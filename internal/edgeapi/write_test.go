@@ -417,7 +417,7 @@ func TestSettingsWrite(t *testing.T) {
 	zone := k.zone("shop.example")
 	for id, c := range map[string]struct{ value, bad string }{
 		"ssl": {`"strict"`, `"sometimes"`}, "always_use_https": {`"on"`, `true`}, "min_tls_version": {`"1.3"`, `1.3`}, "proxy_read_timeout": {`300`, `6001`},
-		"http2": {`"on"`, `"off"`}, "websockets": {`"on"`, `"off"`},
+		"http2": {`"off"`, `"maybe"`}, "origin_max_http_version": {`"1"`, `"3"`}, "websockets": {`"on"`, `"off"`},
 	} {
 		if got := k.do("PATCH", zone+"/settings/"+id, `{"value":`+c.value+`}`); fmt.Sprint(got["value"]) != strings.Trim(c.value, `"`) {
 			t.Errorf("%s: %v", id, got)
