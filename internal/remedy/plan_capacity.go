@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -45,7 +46,28 @@ func planWorkers(_ context.Context, s *site, found []originward.Finding) ([]Step
 
 // planFiles raises nginx's limit of open files.
 func planFiles(_ context.Context, s *site, found []originward.Finding) ([]Step, error) {
+	if !s.nginxOutOfFiles() {
+		return nil, errors.New("the program that is at its limit is not nginx: raise LimitNOFILE of its unit, or of what starts it")
+	}
 	return s.raise("worker_rlimit_nofile", wantFiles, found)
+}
+
+// nginxOutOfFiles reports that it is nginx that has no descriptor left: it says so, or
+// holds as many as it may.
+func (s *site) nginxOutOfFiles() bool {
+	for _, it := range fact.All[fact.Logs](s.b, originward.Host) {
+		if slices.ContainsFunc(it.Fact.Lines, func(l fact.LogLine) bool { return l.Kind == fact.LogTooManyFiles && l.Program == "nginx" }) {
+			return true
+		}
+	}
+	for _, it := range fact.All[fact.Listeners](s.b, originward.Host) {
+		if slices.ContainsFunc(it.Fact.Sockets, func(x fact.Socket) bool {
+			return x.Program == "nginx" && x.FDLimit > 0 && uint64(x.FDs)*100 >= x.FDLimit*98 //nolint:gosec // positive
+		}) {
+			return true
+		}
+	}
+	return false
 }
 
 // raise sets one of nginx's limits to what is usual, where it is lower.
