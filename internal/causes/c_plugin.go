@@ -106,10 +106,15 @@ func (v *View) deniedByPage() []Verdict {
 	return out
 }
 
+// fine reports whether a direct exchange ended as a visitor would want it to.
+func (v *View) fine(x fact.Item[fact.Exchange]) bool {
+	return directCode(v, x) == 0 && OutcomeOf(x.Fact) == OutOK
+}
+
 // othersServed answers whether the leg serves a source that is not the CDN's.
 func (v *View) othersServed(l *Leg) Ans {
 	for _, x := range l.Direct {
-		if directCode(v, x) == 0 && OutcomeOf(x.Fact) == OutOK {
+		if v.fine(x) {
 			return Yes(l.String()+" serves a source that is not the CDN's", x.ID)
 		}
 	}

@@ -1,7 +1,7 @@
 package causes
 
-// backendCauses is family I: what stands behind the origin's own proxy.
-func backendCauses() []Cause {
+// backendReachCauses is the first half of family I: the origin's own proxy does not reach what stands behind it.
+func backendReachCauses() []Cause {
 	return []Cause{
 		{
 			ID: "backend.down", Family: "I", Title: "the application does not run", Codes: []int{502, 503}, Where: onTheHost,
@@ -59,6 +59,12 @@ func backendCauses() []Cause {
 				Fix:   "Use a full name or the container's resolver.", Prevent: "End names with a dot; one resolver.",
 			},
 		},
+	}
+}
+
+// backendStateCauses is the second half of family I: what stands behind it is reached and does not answer.
+func backendStateCauses() []Cause {
+	return []Cause{
 		{
 			ID: "backend.proxy-wedged", Family: "I", Title: "the server's process is alive and serves nothing", Codes: []int{504, 502, 521}, Where: onTheHost,
 			Needs: needs(needHost("", lookLocal.How)), After: ids("capacity.workers-exhausted", "capacity.disk-full", "capacity.fd-limit"), Judge: judgeWedged,

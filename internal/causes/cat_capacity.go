@@ -1,7 +1,7 @@
 package causes
 
-// capacityCauses is family J: capacity and kernel.
-func capacityCauses() []Cause {
+// connectionCauses is the first half of family J: limits on connections.
+func connectionCauses() []Cause {
 	return []Cause{
 		{
 			ID: "capacity.conntrack-full", Family: "J", Title: "the connection-tracking table is full", Codes: []int{522, 520}, Where: onTheHost,
@@ -59,6 +59,12 @@ func capacityCauses() []Cause {
 				Fix:   "Keep-alive to the upstream, more source addresses.", Prevent: "Keep-alive to every upstream.",
 			},
 		},
+	}
+}
+
+// resourceCauses is the second half of family J: memory, disks, floods and the kernel.
+func resourceCauses() []Cause {
+	return []Cause{
 		{
 			ID: "capacity.oom", Family: "J", Title: "a process was killed for memory", Codes: []int{520, 521, 502, 522}, Where: onTheHost,
 			Needs: needs(needHost("", lookServices.How)), Judge: judgeOOM,

@@ -1,7 +1,7 @@
 package causes
 
-// cdnCauses is family E: the CDN's configuration.
-func cdnCauses() []Cause {
+// cdnSettingCauses is the first half of family E: settings of the zone.
+func cdnSettingCauses() []Cause {
 	return []Cause{
 		{
 			ID: "cdn.ssl-mode-too-low", Family: "E", Title: "the SSL mode is too low for this origin", Codes: []int{520}, Where: atTheCDN,
@@ -58,6 +58,12 @@ func cdnCauses() []Cause {
 				Fix:   "Align the policy.", Prevent: "Serve both schemes during a change.",
 			},
 		},
+	}
+}
+
+// cdnRunningCauses is the second half of family E: what the CDN does while it runs.
+func cdnRunningCauses() []Cause {
+	return []Cause{
 		{
 			ID: "cdn.origin-timeout", Family: "E", Title: "the origin's response comes too late", Codes: []int{524, 503, 504}, Where: onTheHost,
 			Needs: needs(needVisit, needHost("", lookLocal.How)), After: lateOf, Judge: judgeOriginTimeout,

@@ -1,7 +1,7 @@
 package causes
 
-// dnsCauses is family D: DNS, addresses and platform routing.
-func dnsCauses() []Cause {
+// recordCauses is the first half of family D: addresses in records.
+func recordCauses() []Cause {
 	return []Cause{
 		{
 			ID: "dns.stale-address", Family: "D", Title: "the record holds an address that the server does not have", Codes: []int{522, 523, 521, 525, 526}, Where: atTheCDN,
@@ -47,6 +47,12 @@ func dnsCauses() []Cause {
 				Fix:   "Repair or deduplicate the job.", Prevent: "Alert when record and address differ.",
 			},
 		},
+	}
+}
+
+// routingCauses is the second half of family D: where names lead.
+func routingCauses() []Cause {
+	return []Cause{
 		{
 			ID: "dns.target-unresolvable", Family: "D", Title: "the origin's name does not resolve", Codes: []int{530, 1016}, Where: atTheCDN,
 			Needs: needs(needRecords, needOutside("dns", lookDNS.How)), Judge: judgeUnresolvable,

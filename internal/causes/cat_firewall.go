@@ -1,7 +1,7 @@
 package causes
 
-// firewallCauses is family B: packet filters and allow lists.
-func firewallCauses() []Cause {
+// admitCauses is the first half of family B: ports and allow lists, by which the CDN is let in.
+func admitCauses() []Cause {
 	return []Cause{
 		{
 			ID: "firewall.host.port-closed", Family: "B", Title: "the host's firewall does not admit the port", Codes: []int{522, 521, 523}, Where: onTheHost,
@@ -62,6 +62,12 @@ func firewallCauses() []Cause {
 				Fix:   "Judge the peer's address (`$realip_remote_addr`, `CONN_REMOTE_ADDR`), or enforce the list in the packet filter.", Prevent: "Keep CDN-only access in the packet filter.",
 			},
 		},
+	}
+}
+
+// filterCauses is the second half of family B: what turns some sources away.
+func filterCauses() []Cause {
+	return []Cause{
 		{
 			ID: "firewall.host.range-blocked", Family: "B", Title: "the host's packet filter turns the CDN away", Codes: []int{521, 522, 523}, Where: onTheHost,
 			Needs: needs(needFirewall), Judge: judgeRangeBlocked,

@@ -3,13 +3,12 @@ package causes
 // certOf are the causes of which a refused certificate can be the consequence.
 var certOf = ids("tls.cert-not-reloaded", "tls.acme-blocked-by-proxy", "dns.stale-address", "dns.duplicate-records")
 
-// tlsCauses is the first half of family G: certificates.
-func tlsCauses() []Cause {
-	strictly := needDirect
+// certificateCauses is the first part of family G: the certificate itself.
+func certificateCauses() []Cause {
 	return []Cause{
 		{
 			ID: "tls.cert-expired", Family: "G", Title: "the certificate has expired", Codes: []int{526}, Where: onTheHost,
-			Needs: needs(strictly, needHost("certificates", lookCerts.How)), After: append(certOf, "tls.clock-skew"), Judge: judgeCertExpired,
+			Needs: needs(needDirect, needHost("certificates", lookCerts.How)), After: append(certOf, "tls.clock-skew"), Judge: judgeCertExpired,
 			Doc: Doc{
 				What:  "The certificate that the origin serves is past its end date.",
 				Looks: "526 in strict modes; nothing at all in full.",
@@ -20,7 +19,7 @@ func tlsCauses() []Cause {
 		},
 		{
 			ID: "tls.cert-not-reloaded", Family: "G", Title: "the renewed certificate was never loaded", Codes: []int{526}, Where: onTheHost,
-			Needs: needs(strictly, needHost("certificates", lookCerts.How)), Judge: judgeNotReloaded,
+			Needs: needs(needDirect, needHost("certificates", lookCerts.How)), Judge: judgeNotReloaded,
 			Doc: Doc{
 				What:  "The file on disk is renewed, and the process still serves the old one.",
 				Looks: "526 with an old date.",
@@ -31,7 +30,7 @@ func tlsCauses() []Cause {
 		},
 		{
 			ID: "tls.cert-default-or-self-signed", Family: "G", Title: "no authority vouches for the certificate", Codes: []int{526}, Where: onTheHost,
-			Needs: needs(strictly), After: certOf, Judge: judgeSelfSigned,
+			Needs: needs(needDirect), After: certOf, Judge: judgeSelfSigned,
 			Doc: Doc{
 				What:  "The origin serves a default, self-signed or privately issued certificate while the mode verifies it.",
 				Looks: "526 in strict modes.",
@@ -42,7 +41,7 @@ func tlsCauses() []Cause {
 		},
 		{
 			ID: "tls.cert-name-mismatch", Family: "G", Title: "the certificate does not cover the name", Codes: []int{526}, Where: onTheHost,
-			Needs: needs(strictly), After: certOf, Judge: judgeNameMismatch,
+			Needs: needs(needDirect), After: certOf, Judge: judgeNameMismatch,
 			Doc: Doc{
 				What:  "The certificate does not cover the name that the CDN verifies.",
 				Looks: "526; CloudFront 502.",
@@ -51,9 +50,15 @@ func tlsCauses() []Cause {
 				Fix:   "Issue for that name, or change the origin name or host override.", Prevent: "Renew with all names of the site.",
 			},
 		},
+	}
+}
+
+// trustCauses is the second part of family G: what a certificate needs beside it.
+func trustCauses() []Cause {
+	return []Cause{
 		{
 			ID: "tls.chain-incomplete", Family: "G", Title: "the intermediate certificate is not sent", Codes: []int{526}, Where: onTheHost,
-			Needs: needs(strictly), After: ids("tls.cert-not-reloaded"), Judge: judgeChainIncomplete,
+			Needs: needs(needDirect), After: ids("tls.cert-not-reloaded"), Judge: judgeChainIncomplete,
 			Doc: Doc{
 				What:  "The intermediate certificate is not sent.",
 				Looks: "526, while browsers are happy: they fetch or remember intermediates.",
@@ -64,7 +69,7 @@ func tlsCauses() []Cause {
 		},
 		{
 			ID: "tls.cert-revoked", Family: "G", Title: "the certificate is revoked", Codes: []int{526}, Where: onTheHost,
-			Needs: needs(strictly), After: certOf, Judge: judgeRevoked,
+			Needs: needs(needDirect), After: certOf, Judge: judgeRevoked,
 			Doc: Doc{
 				What:  "The issuer has revoked the certificate, and the server staples that answer itself.",
 				Looks: "526 in strict modes.",
@@ -75,7 +80,7 @@ func tlsCauses() []Cause {
 		},
 		{
 			ID: "tls.clock-skew", Family: "G", Title: "a wrong clock makes the certificate invalid", Codes: []int{526, 502}, Where: onTheHost,
-			Needs: needs(strictly, needHost("clock", "compare the host's clock with another")), Judge: judgeClockSkew,
+			Needs: needs(needDirect, needHost("clock", "compare the host's clock with another")), Judge: judgeClockSkew,
 			Doc: Doc{
 				What:  "A wrong clock makes a valid certificate look not yet valid or expired, or stamps a wrong validity.",
 				Looks: "526 after a boot or a restore.",
@@ -98,8 +103,8 @@ func tlsCauses() []Cause {
 	}
 }
 
-// tlsMoreCauses is the second half of family G: handshakes.
-func tlsMoreCauses() []Cause {
+// handshakeCauses is the third part of family G: handshakes.
+func handshakeCauses() []Cause {
 	return []Cause{
 		{
 			ID: "tls.sni-unmatched", Family: "G", Title: "no virtual host matches the name", Codes: []int{525}, Where: onTheHost,

@@ -9,8 +9,9 @@ import (
 
 // families lists the parts of the catalogue; one line adds one.
 var families = []func() []Cause{
-	listenerCauses, firewallCauses, banCauses, dnsCauses, cdnCauses, tunnelCauses,
-	tlsCauses, tlsMoreCauses, httpCauses, backendCauses, capacityCauses, pathCauses, alikeCauses,
+	listenerCauses, admitCauses, filterCauses, banCauses, recordCauses, routingCauses, cdnSettingCauses, cdnRunningCauses, tunnelCauses,
+	certificateCauses, trustCauses, handshakeCauses, httpCauses, backendReachCauses, backendStateCauses,
+	connectionCauses, resourceCauses, pathCauses, alikeCauses,
 }
 
 // catalogue is worked out once: it never changes.

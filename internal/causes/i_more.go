@@ -149,7 +149,7 @@ func (v *View) partial5xx(l *Leg) bool {
 			return true
 		}
 	}
-	return slices.ContainsFunc(l.Direct, func(x fact.Item[fact.Exchange]) bool { return directCode(v, x) == 0 && OutcomeOf(x.Fact) == OutOK })
+	return slices.ContainsFunc(l.Direct, v.fine)
 }
 
 // youngBackend answers whether a backend service started shortly before the

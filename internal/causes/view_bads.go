@@ -245,7 +245,7 @@ func (v *View) othersWork(l *Leg) bool {
 			continue
 		}
 		for _, x := range o.Direct {
-			if directCode(v, x) == 0 && OutcomeOf(x.Fact) == OutOK {
+			if v.fine(x) {
 				return true
 			}
 		}

@@ -39,6 +39,15 @@ func (h *held) WriteTo(w io.Writer) (int64, error) {
 
 var errEnough = errors.New("enough of the body is there")
 
+// Buffered is what was held back.
+func (h *held) Buffered() []byte { return h.begin }
+
+// Discard consumes the first n bytes of it.
+func (h *held) Discard(n int) { h.begin = h.begin[n:] }
+
+// Done tells that nothing is left.
+func (h *held) Done() bool { return h.done && len(h.begin) == 0 }
+
 // Write takes all it is given: what has been consumed must not be lost.
 func (h *held) Write(p []byte) (int, error) {
 	h.begin = append(h.begin, p...)

@@ -76,15 +76,9 @@ func (r *respond3) patient() {
 // forward sends the origin's response.
 func (r *respond3) forward(h *http1.ResponseHead, c *content) error {
 	v := r.v
-	b := v.responseFields(r.lines[:0], h, c.decoded)
-	f := c.framing()
-	if n := declared(h, f, c.decoded); n >= 0 {
-		b = http1.AppendContentLength(b, n)
-	}
-	b = v.edgeLines(b, true)
-	r.lines = b
-	r.head(h.Status, b)
-	if f.Kind == http1.NoBody || v.method == "HEAD" || f.Kind == http1.LengthBody && f.Length == 0 {
+	r.lines = v.passedLines(r.lines[:0], h, c)
+	r.head(h.Status, r.lines)
+	if v.bodiless(c.framing()) {
 		return r.control.Flush()
 	}
 	for {
@@ -115,14 +109,8 @@ func (r *respond3) forward(h *http1.ResponseHead, c *content) error {
 // own sends an answer of the edge's own.
 func (r *respond3) own(a *answerHead, body []byte) error {
 	v := r.v
-	b := append(r.lines[:0], v.edge.date.at(v.began)...)
-	for _, f := range a.fields {
-		b = http1.AppendHeader(b, f[0], f[1])
-	}
-	b = http1.AppendContentLength(b, int64(len(body)))
-	b = v.edgeLines(b, false)
-	r.lines = b
-	r.head(a.status, b)
+	r.lines = v.ownLines(r.lines[:0], a, len(body))
+	r.head(a.status, r.lines)
 	if v.method == "HEAD" || len(body) == 0 {
 		return r.control.Flush()
 	}

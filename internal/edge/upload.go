@@ -39,6 +39,13 @@ func (u *upload) reset() {
 	u.dropped.Store(false)
 }
 
+// arrived is a body of which a part may be there without waiting.
+type arrived interface {
+	Buffered() []byte
+	Discard(n int)
+	Done() bool // all of it has been consumed
+}
+
 // begin looks at the body; a small one that has arrived is put behind the head.
 func (u *upload) begin(v *visit) {
 	f := v.body.Framing()
@@ -48,12 +55,7 @@ func (u *upload) begin(v *visit) {
 	if !u.any || u.chunked || v.expect {
 		return
 	}
-	if h, ok := v.body.(*held); ok && h.done {
-		v.buf = append(v.buf, h.begin...)
-		u.read, u.all = int64(len(h.begin)), true
-		return
-	}
-	b, ok := v.body.(*http1.Body)
+	b, ok := v.body.(arrived)
 	if !ok {
 		return
 	}

@@ -189,16 +189,10 @@ func (r *respond2) interim(h *http1.ResponseHead) error {
 
 // forward sends the origin's response.
 func (r *respond2) forward(h *http1.ResponseHead, c *content) error {
-	v := r.v
-	b := v.responseFields(r.lines[:0], h, c.decoded)
 	f := c.framing()
-	if n := declared(h, f, c.decoded); n >= 0 {
-		b = http1.AppendContentLength(b, n)
-	}
-	b = v.edgeLines(b, true)
-	r.lines = b
-	none := f.Kind == http1.NoBody || v.method == "HEAD" || f.Kind == http1.LengthBody && f.Length == 0
-	if err := r.s.Head(h.Status, b, none); err != nil {
+	r.lines = r.v.passedLines(r.lines[:0], h, c)
+	none := r.v.bodiless(f)
+	if err := r.s.Head(h.Status, r.lines, none); err != nil {
 		return err
 	}
 	if none {
@@ -248,15 +242,9 @@ func (r *respond2) copy(c *content, left int64) error {
 // own sends an answer of the edge's own.
 func (r *respond2) own(a *answerHead, body []byte) error {
 	v := r.v
-	b := append(r.lines[:0], v.edge.date.at(v.began)...)
-	for _, f := range a.fields {
-		b = http1.AppendHeader(b, f[0], f[1])
-	}
-	b = http1.AppendContentLength(b, int64(len(body)))
-	b = v.edgeLines(b, false)
-	r.lines = b
+	r.lines = v.ownLines(r.lines[:0], a, len(body))
 	none := v.method == "HEAD" || len(body) == 0
-	if err := r.s.Head(a.status, b, none); err != nil {
+	if err := r.s.Head(a.status, r.lines, none); err != nil {
 		return err
 	}
 	if none {

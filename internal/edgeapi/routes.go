@@ -53,10 +53,11 @@ var (
 
 // routes lists what is served; to add a call is one line.
 func (a *API) routes() []route {
-	return slices.Concat(a.mainRoutes(), a.agentRoutes(), a.pageRoutes(), a.poolRoutes())
+	return slices.Concat(a.callerRoutes(), a.zoneRoutes(), a.ruleRoutes(), a.certificateRoutes(), a.ownRoutes(), a.agentRoutes(), a.pageRoutes(), a.poolRoutes())
 }
 
-func (a *API) mainRoutes() []route {
+// callerRoutes serve callers: who they are, their tokens, what was changed.
+func (a *API) callerRoutes() []route {
 	return []route{
 		{"GET", "/user", anyToken, a.user, "the caller", nil, false},
 		{"GET", "/user/tokens/verify", anyToken, a.verifyToken, "is the token valid", nil, false},
@@ -80,7 +81,12 @@ func (a *API) mainRoutes() []route {
 		{"GET", "/accounts/{account}/audit_logs", accountRead, a.auditLog, "what was changed, by whom, with before and after", nil, false},
 		{"GET", "/user/audit_logs", accountRead, a.auditLog, "what was changed, by whom, with before and after", nil, false},
 		{"GET", "/ips", anyToken, reader(a.ips), "source addresses that origins see", nil, false},
+	}
+}
 
+// zoneRoutes serve zones: records, signing, settings.
+func (a *API) zoneRoutes() []route {
+	return []route{
 		{"GET", "/zones", anyToken, a.zones, "list zones", nil, false},
 		{"POST", "/zones", zoneWrite, a.createZone, "add a zone", zoneIn{}, false},
 		{"GET", "/zones/{zone}", zoneRead, a.zoneByID, "one zone", nil, false},
@@ -107,7 +113,12 @@ func (a *API) mainRoutes() []route {
 		{"PATCH", "/zones/{zone}/settings", settingsWrite, a.changeSettings, "change settings", settingsIn{}, false},
 		{"GET", "/zones/{zone}/settings/{setting}", settingsRead, a.setting, "one setting", nil, false},
 		{"PATCH", "/zones/{zone}/settings/{setting}", settingsWrite, a.changeSetting, "change a setting", settingIn{}, false},
+	}
+}
 
+// ruleRoutes serve rulesets and what else decides about requests.
+func (a *API) ruleRoutes() []route {
+	return []route{
 		{"GET", "/zones/{zone}/rulesets", wafRead, a.listRulesets, "list rulesets", nil, false},
 		{"POST", "/zones/{zone}/rulesets", wafWrite, a.createRuleset, "make the ruleset of a phase", rulesetIn{}, false},
 		{"GET", "/zones/{zone}/rulesets/{ruleset}", wafRead, a.rulesetByID, "one ruleset", nil, false},
@@ -119,10 +130,6 @@ func (a *API) mainRoutes() []route {
 		{"GET", "/zones/{zone}/rulesets/phases/{phase}/entrypoint", wafRead, a.phaseRuleset, "the ruleset of a phase", nil, false},
 		{"PUT", "/zones/{zone}/rulesets/phases/{phase}/entrypoint", wafWrite, a.replacePhase, "replace the rules of a phase", rulesetIn{}, false},
 
-		{"GET", "/certificates", anyToken, a.originCerts, "origin CA certificates of a zone, ?zone_id", nil, false},
-		{"POST", "/certificates", anyToken, a.createOriginCert, "have the edge's origin CA sign a certificate for an origin", originCertIn{}, false},
-		{"GET", "/certificates/{cert}", anyToken, a.originCert, "one origin CA certificate", nil, false},
-		{"DELETE", "/certificates/{cert}", anyToken, a.deleteOriginCert, "revoke an origin CA certificate", nil, false},
 		{"GET", "/zones/{zone}/firewall/access_rules/rules", accessRead, a.accessRules, "list IP access rules", nil, false},
 		{"POST", "/zones/{zone}/firewall/access_rules/rules", accessWrite, a.createAccessRule, "add an IP access rule", accessIn{}, false},
 		{"GET", "/zones/{zone}/firewall/access_rules/rules/{rule}", accessRead, a.accessRule, "one IP access rule", nil, false},
@@ -138,7 +145,16 @@ func (a *API) mainRoutes() []route {
 		{"PUT", "/accounts/{account}/rules/lists/{list}/items", listsWrite, a.replaceListItems, "replace all items", []itemIn{}, false},
 		{"DELETE", "/accounts/{account}/rules/lists/{list}/items", listsWrite, a.deleteListItems, "take items out", itemsOut{}, false},
 		{"POST", "/graphql", anyToken, a.graphQL, "security events and counts of answers: viewer, zones, firewallEventsAdaptive, httpRequestsAdaptiveGroups", graphIn{}, true},
+	}
+}
 
+// certificateRoutes serve certificates: for visitors, for origins, towards origins.
+func (a *API) certificateRoutes() []route {
+	return []route{
+		{"GET", "/certificates", anyToken, a.originCerts, "origin CA certificates of a zone, ?zone_id", nil, false},
+		{"POST", "/certificates", anyToken, a.createOriginCert, "have the edge's origin CA sign a certificate for an origin", originCertIn{}, false},
+		{"GET", "/certificates/{cert}", anyToken, a.originCert, "one origin CA certificate", nil, false},
+		{"DELETE", "/certificates/{cert}", anyToken, a.deleteOriginCert, "revoke an origin CA certificate", nil, false},
 		{"GET", "/zones/{zone}/custom_certificates", sslRead, a.customCerts, "list uploaded certificates", nil, false},
 		{"POST", "/zones/{zone}/custom_certificates", sslWrite, a.addCustomCert, "upload a certificate for visitors", certIn{}, false},
 		{"GET", "/zones/{zone}/custom_certificates/{cert}", sslRead, a.customCert, "one uploaded certificate", nil, false},
@@ -163,7 +179,12 @@ func (a *API) mainRoutes() []route {
 		{"DELETE", "/zones/{zone}/acm/custom_trust_store/{cert}", sslWrite, a.deleteTrust, "take an authority out", nil, false},
 		{"GET", "/zones/{zone}/origin_tls_client_auth/{cert}", sslRead, a.pullCert, "one client certificate", nil, false},
 		{"DELETE", "/zones/{zone}/origin_tls_client_auth/{cert}", sslWrite, a.deletePullCert, "delete a client certificate", nil, false},
+	}
+}
 
+// ownRoutes serve what Cloudflare's API does not have: the edge's own record.
+func (a *API) ownRoutes() []route {
+	return []route{
 		{"GET", "/originward/openapi.json", anyToken, a.openAPI, "this description", nil, false},
 		{"GET", "/originward/metrics", analytics, reader(a.metrics), "metrics in Prometheus' forms", nil, false},
 		{"GET", "/originward/diagnoses", logsRead, reader(a.listDiagnoses), "diagnoses that bursts of failures began", nil, false},

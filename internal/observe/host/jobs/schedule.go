@@ -8,6 +8,7 @@ import (
 
 	"github.com/originward/originward/fact"
 	"github.com/originward/originward/internal/escape"
+	"github.com/originward/originward/internal/observe/host/collect"
 	"github.com/originward/originward/internal/observe/host/rootfs"
 )
 
@@ -30,7 +31,6 @@ var (
 	cronFiles  = []string{"/etc/crontab", "/etc/cron.d/*"}
 	cronTables = []string{"/var/spool/cron/crontabs/*", "/var/spool/cron/*"}
 	cronDirs   = []string{"/etc/cron.hourly/*", "/etc/cron.daily/*", "/etc/cron.weekly/*", "/etc/cron.monthly/*"}
-	unitDirs   = []string{"/etc/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"}
 )
 
 // schedule lists what runs by itself. unread are places that may not be
@@ -108,7 +108,7 @@ func cutSpace(s string) (word, rest string, ok bool) {
 // directory that has a unit counts, as for systemd.
 func timers(f rootfs.FS, add func(scheduled)) {
 	seen := map[string]bool{}
-	for _, dir := range unitDirs {
+	for _, dir := range collect.UnitDirs {
 		names, err := f.Glob(dir + "/*.timer")
 		if err != nil {
 			continue // not readable to anyone but root: nothing is hidden there by distributions
@@ -124,7 +124,7 @@ func timers(f rootfs.FS, add func(scheduled)) {
 			if v := last(string(b), "Unit"); v != "" {
 				unit = v
 			}
-			for _, d := range unitDirs {
+			for _, d := range collect.UnitDirs {
 				file := filepath.Join(d, filepath.Base(unit))
 				text, err := f.Read(file, maxScript)
 				if err != nil {

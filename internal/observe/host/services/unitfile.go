@@ -10,10 +10,6 @@ import (
 	"github.com/originward/originward/internal/observe/host/collect"
 )
 
-// unitDirs are where systemd looks for units, the first that has one counts
-// (systemd.unit(5)).
-var unitDirs = []string{"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"}
-
 // maxUnit bounds how much of a unit's file is read.
 const maxUnit = 64 << 10
 
@@ -22,7 +18,7 @@ const maxUnit = 64 << 10
 // none.
 func startLine(env *collect.Env, k *kind) []string {
 	for _, name := range k.units {
-		for _, dir := range unitDirs {
+		for _, dir := range collect.UnitDirs {
 			if b, err := os.ReadFile(env.File(filepath.Join(dir, name))); err == nil {
 				return execLine(string(b[:min(len(b), maxUnit)]))
 			}
