@@ -6,7 +6,7 @@ func backendReachCauses() []Cause {
 		{
 			ID: "backend.down", Family: "I", Title: "the application does not run", Codes: []int{502, 503}, Where: onTheHost,
 			Needs: needs(needHost("", lookLocal.How)),
-			After: ids("capacity.oom", "capacity.disk-full", "backend.crashed", "backend.wrong-port", "backend.stale-upstream-dns", "backend.selinux-denied", "backend.wrong-resolution"), Judge: judgeBackendDown,
+			After: ids("capacity.oom", "capacity.disk-full", "backend.crashed", "backend.wrong-port", "backend.stale-upstream-dns", "backend.selinux-denied", "backend.wrong-resolution", "backend.rollout-drain"), Judge: judgeBackendDown,
 			Doc: Doc{
 				What:  "The process behind the proxy does not run.",
 				Looks: "502 or 503 that the origin wrote.",
@@ -85,7 +85,6 @@ func backendStateCauses() []Cause {
 				Proof: "The errors line up with a restart of the backend; likely at most.",
 				Alike: []Alike{{"backend.down", "it does not come back"}},
 				Fix:   "Drain first, delay the shutdown.", Prevent: "Readiness before traffic, drain before stop.",
-				World: "that a deploy was under way shows only in times that line up; the judgement is tested on bundles",
 			},
 		},
 		{

@@ -25,6 +25,9 @@ func judgeBackendDown(v *View) []Verdict {
 		c.Must("Is the backend's port refused?", refused)
 		c.Ask("Does no socket of the host serve it?", v.noBackendSocket(u), originward.Possible, originward.Likely)
 		c.Apart("Is the backend not found on another port?", v.notElsewhere(u))
+		if turn := v.inTurn(u); turn.IsYes() {
+			c.Ask("Is it gone for good, and not one of several that are restarted in turn?", turn.Not(), originward.Likely, originward.Proved)
+		}
 		s, ok := v.backendService(u.up)
 		c.Says("the application behind the proxy does not run", "The proxy forwards to "+u.up.Name+" ("+at(u.up.Place)+"), where nothing takes connections"+serviceText(s, ok)+".")
 		start := onHost("start the application that should serve "+u.up.Name, "")

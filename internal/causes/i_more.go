@@ -1,7 +1,6 @@
 package causes
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/originward/originward"
@@ -112,58 +111,6 @@ func (v *View) backendsAnswer(l *Leg) Ans {
 // noLimit answers whether no log line names an exhausted limit.
 func (v *View) noLimit() Ans {
 	return v.Logged("a limit is reached", nil, fact.LogWorkersFull, fact.LogTooManyFiles).Not()
-}
-
-// judgeRolloutDrain: requests reach instances that are shutting down.
-func judgeRolloutDrain(v *View) []Verdict {
-	var out []Verdict
-	for _, u := range v.upstreams() {
-		fails, keys := v.proxyFails(u.leg, 502, 503, 520)
-		if !fails.IsYes() || !v.partial5xx(u.leg) {
-			continue
-		}
-		young := v.youngBackend(u)
-		lines := v.Logged("the proxy's connections to a backend are refused or closed", func(l fact.LogLine) bool { return targets(l, u.up) }, fact.LogUpstreamRefused, fact.LogUpstreamClosed)
-		if !young.IsYes() || !lines.IsYes() {
-			continue
-		}
-		c := newCase("backend.rollout-drain", u.subject()).Explains(keys...)
-		c.Must("Do some requests fail with 502 or 503, and others not?", fails)
-		c.Must("Did a backend start within the failing time?", young)
-		c.Must("Did the proxy lose its backend then?", lines)
-		c.Apart("Does the backend answer now?", tri(u.up.Answers, u.up.Name+" answers: "+string(u.up.Answers), lookLocal, u.item.ID))
-		c.AtMost(originward.Likely, "that a deploy was running is told by its time only")
-		c.Says("requests reached an instance that was shutting down", "The failures line up with a restart of the backend: "+young.Says+".")
-		f := fix("Let the instance leave the balancer before it stops taking requests: drain first, delay the shutdown.", onHost("in the deploy: mark the instance down, wait, then stop it", ""))
-		f.Verify = v.diagnoseAgain()
-		out = append(out, c.Fix(f).Done())
-		break
-	}
-	return out
-}
-
-// partial5xx reports whether the leg answers well at other times.
-func (v *View) partial5xx(l *Leg) bool {
-	for h := range l.hits() {
-		if h.Good() && h.Contact() {
-			return true
-		}
-	}
-	return slices.ContainsFunc(l.Direct, v.fine)
-}
-
-// youngBackend answers whether a backend service started shortly before the
-// look.
-func (v *View) youngBackend(u inner) Ans {
-	for _, s := range v.Services(func(s fact.Service) bool { return s.Role == "backend" && running(s) && !s.Since.IsZero() }) {
-		if d := v.At.Sub(s.Since); d >= 0 && d.Minutes() < 10 {
-			return Yes(nameOf(s.Service)+" was started "+d.String()+" before", s.By)
-		}
-	}
-	if len(v.services) == 0 {
-		return Unseen(lookServices)
-	}
-	return No("no backend was started shortly before", v.services[0].ID)
 }
 
 // deniedConnect reports whether a security module's line is about a connect of

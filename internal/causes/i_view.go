@@ -138,6 +138,9 @@ func targets(l fact.LogLine, u fact.Upstream) bool {
 	if strings.Contains(t, u.Name) || strings.Contains(u.Name, t) {
 		return true
 	}
+	if group, server, ok := strings.Cut(t, "/"); ok && group != "" && group == u.Group {
+		return slices.Contains(strings.Fields(u.Place.Text), server) // haproxy's backend/server
+	}
 	for _, a := range u.Resolved {
 		if strings.Contains(t, a.String()) {
 			return true
@@ -172,8 +175,8 @@ func (v *View) backendSocket(u fact.Upstream, id string) Ans {
 func (v *View) backendService(u fact.Upstream) (Service, bool) {
 	fpm := hasAny(u.Scheme+u.Socket, "fastcgi", "php", "fpm")
 	all := v.Services(func(s fact.Service) bool {
-		return s.Role == "backend" && installed(s) && (!fpm || hasAny(s.Kind, "php")) &&
-			(len(s.Ports) == 0 || slices.Contains(s.Ports, u.Addr.Port()))
+		return s.Role == "backend" && installed(s) && fpm == hasAny(s.Kind, "php") && // php-fpm speaks FastCGI alone
+			(len(s.Ports) == 0 || slices.Contains(s.Ports, u.Addr.Port())) && !v.servesAnother(s, u)
 	})
 	for _, s := range all {
 		if dead(s.Service) {
@@ -184,4 +187,15 @@ func (v *View) backendService(u fact.Upstream) (Service, bool) {
 		return all[0], true
 	}
 	return Service{}, false
+}
+
+// servesAnother reports whether a service listens where another upstream leads.
+func (v *View) servesAnother(s fact.Service, u fact.Upstream) bool {
+	if !running(s) || !u.Addr.IsValid() {
+		return false
+	}
+	socks, _ := v.Sockets(func(k fact.Socket) bool {
+		return k.PID > 0 && k.Port != u.Addr.Port() && v.upPorts[k.Port] && containsInt(s.PIDs, k.PID)
+	})
+	return len(socks) > 0
 }

@@ -185,11 +185,15 @@ func (v *View) workerSetting(program string) fact.Place {
 func judgeFDLimit(v *View) []Verdict {
 	return v.capacity("capacity.fd-limit", []int{500, 502, 503, 520, 522, 524, 525}, func(l *Leg, c *Case) bool {
 		logged := v.Logged("the server's log", nil, fact.LogTooManyFiles)
-		near := v.fdsUsed(l)
+		near, waits := v.fdsUsed(l)
 		if !logged.IsYes() && !near.IsYes() {
 			return false
 		}
-		c.Ask("Does the log say too many open files?", logged, originward.Likely, originward.Likely)
+		silent := originward.Likely
+		if waits {
+			silent = originward.Proved // who may open nothing accepts nothing, and not every program tells
+		}
+		c.Ask("Does the log say too many open files?", logged, silent, silent)
 		c.Ask("Does the process stand at its limit?", near, originward.Likely, originward.Likely)
 		if logged.IsYes() && !near.IsYes() {
 			// The line was written at the failing time; the number is of now.
@@ -204,9 +208,10 @@ func judgeFDLimit(v *View) []Verdict {
 	})
 }
 
-// fdsUsed answers whether the owner of the leg's socket is at its limit of
-// descriptors.
-func (v *View) fdsUsed(l *Leg) Ans {
+// fdsUsed answers whether the owner of the leg's socket, or of a backend's, is at
+// its limit of descriptors; waits says that connections wait for it to accept
+// them.
+func (v *View) fdsUsed(l *Leg) (a Ans, waits bool) {
 	socks, by := v.SocketsOf(l)
 	for _, u := range v.upstreams() {
 		if u.leg == l && u.up.Addr.IsValid() {
@@ -214,16 +219,16 @@ func (v *View) fdsUsed(l *Leg) Ans {
 			socks, by = slices.Concat(socks, more), addIDs(by, mby)
 		}
 	}
-	a := Unseen(lookListeners)
+	a = Unseen(lookListeners)
 	for _, s := range socks {
 		if s.FDLimit > 0 && s.FDs > 0 {
 			full := uint64(s.FDs)*100 >= s.FDLimit*98 || uint64(s.FDs)+1 >= s.FDLimit //nolint:gosec // positive
 			if a = when(full, s.Program+" holds "+itoa(s.FDs)+" of "+u64(s.FDLimit)+" descriptors", by...); full {
-				return a
+				return a, s.Queue > 0
 			}
 		}
 	}
-	return a
+	return a, false
 }
 
 func judgePorts(v *View) []Verdict {

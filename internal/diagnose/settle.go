@@ -186,6 +186,11 @@ func (e *explained) latent(v *causes.Verdict) {
 func (e *explained) giveWay() {
 	for i := range e.verdicts {
 		v := &e.verdicts[i]
+		if v.Standing == originward.Proved && v.Vague {
+			if by := e.source(*v); by != "" {
+				v.Lower(originward.Likely, string(by)+" may be what brings it about")
+			}
+		}
 		if v.Standing != originward.Likely || len(v.Explain) == 0 {
 			continue
 		}
@@ -203,6 +208,17 @@ func (e *explained) giveWay() {
 			}
 		}
 	}
+}
+
+// source is a named cause that is less certain than a catch-all and can have
+// brought it about: what stands proved then is what is seen, not why.
+func (e *explained) source(v causes.Verdict) originward.CauseID {
+	for _, o := range e.verdicts {
+		if o.Standing == originward.Likely && !o.Vague && follows(v.Cause, o.Cause) && overlaps(o.Explain, v.Explain) {
+			return o.Cause
+		}
+	}
+	return ""
 }
 
 // explainer is a cause of at least the standing that explains a failure and is

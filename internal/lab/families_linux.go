@@ -13,6 +13,7 @@ var families = []func() []*World{
 	tlsWorlds,
 	httpWorlds,
 	backendWorlds,
+	rolloutWorlds,
 	capacityWorlds,
 	pathWorlds,
 	tunnelWorlds,

@@ -150,7 +150,8 @@ func connector(id, service string, more ...string) step {
 // tunnels is the vendor's side: what it knows of registered connectors.
 type tunnels struct {
 	mu    sync.Mutex
-	conns map[string]net.Conn // by tunnel id, one each
+	conns map[string]net.Conn // by tunnel id, the newest of each
+	kept  []net.Conn          // all: what nothing holds on to, the runtime closes
 	want  string              // the tunnel of the site's record
 }
 
@@ -192,6 +193,7 @@ func (t *tunnels) register(l net.Listener) {
 			t.mu.Lock()
 			defer t.mu.Unlock()
 			t.conns[strings.TrimSpace(id)] = c
+			t.kept = append(t.kept, c)
 		}()
 	}
 }

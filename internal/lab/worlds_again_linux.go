@@ -72,7 +72,7 @@ server { listen 127.0.0.1:9443 ssl; server_name shop.example; ssl_certificate /e
 			Setup: steps(certified, app(443, "tls-race", "0.0.0.0")), Break: nothing,
 		},
 		{
-			Name: "fd-limit-app", Title: "the application behind nginx has no file descriptor left", Causes: ids("capacity.fd-limit"), Stands: originward.Likely, Also: ids("cdn.origin-timeout"),
+			Name: "fd-limit-app", Title: "the application behind nginx has no file descriptor left", Causes: ids("capacity.fd-limit"),
 			Decides: hostDecides, Needs: []string{"nginx", "python3", "curl"},
 			Setup: steps(app(3000, "ok"), nginx(site(strings.Replace(toApp, "}", "proxy_read_timeout 120s; }", 1)), 443)),
 			Break: steps(sh("prlimit --pid $(cat /run/app-3000.pid) --nofile=24"), keepAsking(30, "/slow"), sh("for i in $(seq 100); do [ $(ls /proc/$(cat /run/app-3000.pid)/fd | wc -l) -ge 24 ] && exit 0; sleep 0.1; done; exit 1")),

@@ -12,8 +12,8 @@ func tunnelWorlds() []*World {
 	start := func(id, service string) step {
 		return steps(app(3000, "ok"), tunnelNetwork(tunnelID), connector(id, service))
 	}
-	again := func(service string) step {
-		return steps(sh(connectorStop+"; : >"+tunnelLog), connector(tunnelID, service))
+	again := func(service string, more ...string) step {
+		return steps(sh(connectorStop+"; : >"+tunnelLog), connector(tunnelID, service, more...))
 	}
 	up := logged(tunnelLog, "Registered tunnel connection")
 	base := World{
@@ -71,7 +71,7 @@ func tunnelWorlds() []*World {
 		base.with(func(w *World) {
 			w.Name, w.Title, w.Causes = "tunnel-connector-bug", "a faulty version of the connector panics at every request", ids("tunnel.connector-bug")
 			w.Stands = originward.Likely
-			w.Break = steps(sh(connectorStop), connector(tunnelID, plain, "faulty: yes"), up)
+			w.Break = steps(again(plain, "faulty: yes"), up)
 		}),
 		base.with(func(w *World) {
 			w.Name, w.Title, w.Causes = "tunnel-service-down", "the service behind the connector was stopped", ids("backend.down")
