@@ -78,14 +78,19 @@ func (v *View) byHand(b block) bool {
 	}
 	for _, it := range v.bans {
 		for _, s := range it.Fact.Sources {
-			for _, e := range s.CDN {
-				if hasAny(s.Tool, "csf") && hasAny(e.Reason, "manual") && slices.ContainsFunc(b.segs, func(x fact.FirewallSegment) bool { return segOverlaps(x, e) }) {
-					return true
-				}
+			if hasAny(s.Tool, "csf") && meets(b, slices.DeleteFunc(slices.Clone(s.CDN), func(e fact.Ban) bool { return !hasAny(e.Reason, "manual") })) {
+				return true
 			}
 		}
 	}
 	return false
+}
+
+// meets reports whether bans are of networks that a block turns away.
+func meets(b block, bans []fact.Ban) bool {
+	return slices.ContainsFunc(bans, func(e fact.Ban) bool {
+		return slices.ContainsFunc(b.segs, func(x fact.FirewallSegment) bool { return segOverlaps(x, e) })
+	})
 }
 
 func segOverlaps(s fact.FirewallSegment, e fact.Ban) bool {
@@ -124,7 +129,7 @@ func (v *View) listRule(b block) bool {
 	for _, it := range v.bans {
 		for _, s := range it.Fact.Sources {
 			same := r.Set != "" && (s.Jail == r.Set || strings.HasSuffix(s.File, "/"+r.Set)) || r.Jail != "" && s.Jail == r.Jail
-			if !same {
+			if !same && !(hasAny(r.Owner, "crowdsec") && s.Tool == "crowdsec" && meets(b, s.CDN)) {
 				continue
 			}
 			if s.List == fact.Yes {

@@ -31,6 +31,9 @@ func banner(r *fact.FirewallRule) string {
 	if hasAny(r.Chain+r.Set+r.Table, "f2b-") {
 		who = "fail2ban"
 	}
+	if hasAny(who, "crowdsec") {
+		return "CrowdSec" // its bouncer's set is no jail
+	}
 	if r.Jail != "" {
 		who += " (jail " + r.Jail + ")"
 	}
@@ -44,7 +47,8 @@ func (v *View) unbans(b block) []originward.Step {
 	r := b.seg().Rule
 	for _, it := range v.bans {
 		for _, s := range it.Fact.Sources {
-			if r != nil && r.Jail != "" && s.Jail != r.Jail {
+			crowd := r != nil && hasAny(r.Owner, "crowdsec")
+			if crowd && s.Tool != "crowdsec" || !crowd && r != nil && r.Jail != "" && s.Jail != r.Jail {
 				continue
 			}
 			met := slices.DeleteFunc(slices.Clone(s.CDN), func(e fact.Ban) bool {
@@ -56,7 +60,7 @@ func (v *View) unbans(b block) []originward.Step {
 	if len(out) > 0 {
 		return out
 	}
-	if r != nil && r.Jail != "" && len(b.ranges()) > 0 {
+	if r != nil && r.Jail != "" && hasAny(r.Owner+r.Chain+r.Set+r.Table, "fail2ban", "f2b-") && len(b.ranges()) > 0 {
 		for _, p := range b.ranges() {
 			out = append(out, onHost("fail2ban-client set "+r.Jail+" unbanip "+addrText(p), "fail2ban-client set "+r.Jail+" banip "+addrText(p)))
 		}

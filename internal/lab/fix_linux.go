@@ -236,7 +236,7 @@ func readFix(n *Node, cmd *exec.Cmd) (rep fixReport, err error) {
 // listings show the state that a fix may change, counters aside, each with the
 // expressions that blank what changes by itself.
 var listings = []struct{ name, script string }{
-	{"nft", `nft list ruleset | sed -E 's/packets [0-9]+ bytes [0-9]+/packets N bytes N/; s/expires [0-9a-z]+/expires T/g'`},
+	{"nft", `nft list ruleset | sed -E 's/packets [0-9]+ bytes [0-9]+/packets N bytes N/; s/expires [0-9a-z]+/expires T/g; s/timeout [0-9a-z]*ms /timeout T /g'`},
 	{"iptables", `for t in iptables-nft-save ip6tables-nft-save iptables-legacy-save ip6tables-legacy-save; do echo "== $t"; $t 2>/dev/null | sed -E '/^#/d; s/\[[0-9]+:[0-9]+\]/[N:N]/'; done`},
 	{"ipset", `ipset save 2>/dev/null | sed -E 's/timeout [0-9]+$/timeout T/; s/ (bucketsize|initval) [^ ]+//g' | sort`},
 	{"routes", `{ ip route show table all; ip -6 route show table all; } | grep -v -e fe80: -e ff00: | sed 's/ expires [0-9a-z]*//; s/ linkdown//'; ip rule; ip -6 rule`},

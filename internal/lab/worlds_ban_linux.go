@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/originward/originward"
@@ -54,8 +55,54 @@ func edges4() []netip.Addr {
 	return out
 }
 
+// crowdsecUp makes a step that gives CrowdSec and its firewall bouncer a fresh
+// database and starts both, by the given script; they read nginx's log.
+func crowdsecUp(mode, start string) step {
+	return steps(
+		write("/etc/crowdsec/acquis.yaml", "filenames:\n  - /var/log/nginx/access.log\nlabels:\n  type: nginx\n"),
+		write("/etc/crowdsec/bouncers/crowdsec-firewall-bouncer.yaml.local", "mode: "+mode+"\napi_key: lab0123456789abcdef\nupdate_frequency: 2s\n"),
+		sh("mkdir -p /var/log/nginx; touch /var/log/nginx/access.log; echo '# no central API' >/etc/crowdsec/online_api_credentials.yaml; rm -f /var/lib/crowdsec/data/crowdsec.db* /var/lib/crowdsec/pending-registration"+
+			"; cscli --error machines add lab --auto --force; cscli --error bouncers add lab -k lab0123456789abcdef >/dev/null; "+start+
+			"; for i in $(seq 100); do cscli lapi status >/dev/null 2>&1 && { nft list sets; ipset list -n; } 2>/dev/null | grep -q crowdsec-blacklists && exit; sleep 0.1; done; tail -n 5 /var/log/crowdsec*.log; exit 1"))
+}
+
+// crowdsecBanned waits until the bouncer has put every address of the edge into
+// its set.
+const crowdsecBanned = "; for i in $(seq 200); do n=0; for a in $B4; do { nft list sets; ipset save; } 2>/dev/null | grep -qw $a || n=1; done; [ $n = 0 ] && exit; sleep 0.1; done; cscli decisions list; exit 1"
+
+// probed writes what nginx logs of a prober, from the edge's addresses: the
+// visitors behind it are many, the address is one.
+func probed(ctx context.Context, s *Stage) error {
+	var b strings.Builder
+	for _, a := range edges4() {
+		for i := range 14 {
+			fmt.Fprintf(&b, "echo \"%s - - [$(date '+%%d/%%b/%%Y:%%H:%%M:%%S %%z')] \\\"GET /gone-%d HTTP/1.1\\\" 404 153 \\\"-\\\" \\\"Mozilla/5.0\\\"\"; ", a, i)
+		}
+	}
+	return s.Origin.Sh(ctx, "{ "+b.String()+"} >>/var/log/nginx/access.log")
+}
+
+func crowdsecWorlds() []*World {
+	all := strings.Join(addrStrings(edges4()), " ")
+	w := World{Causes: ids("ban.edge-ip"), Decides: hostDecides, Code: 522, Cure: sh("cscli --error decisions delete --all; sleep 3")}
+	needs := []string{"nginx", "nft", "crowdsec", "cscli", "crowdsec-firewall-bouncer"}
+	return []*World{
+		w.with(func(w *World) {
+			w.Name, w.Title, w.Needs = "ban-crowdsec", "an operator banned every address of the edge by CrowdSec's own client, and its bouncer drops them in nftables", needs
+			w.Setup = steps(healthyNginx, crowdsecUp("nftables", "crowdsec -c /etc/crowdsec/config.yaml >/dev/null 2>&1 & for i in $(seq 100); do cscli lapi status >/dev/null 2>&1 && break; sleep 0.1; done; crowdsec-firewall-bouncer -c /etc/crowdsec/bouncers/crowdsec-firewall-bouncer.yaml >/dev/null 2>&1 & true"))
+			w.Break = sh("B4='" + all + "'; for a in $B4; do cscli --error decisions add --ip $a --reason 'manual: too many requests'; done" + crowdsecBanned)
+		}),
+		w.with(func(w *World) {
+			w.Name, w.Title, w.Systemd = "systemd-crowdsec", "CrowdSec's unit took the edge for a prober, and its bouncer drops it by iptables and an ipset", true
+			w.Needs = append([]string{"iptables", "ipset", "dbus-daemon", "/lib/systemd/systemd"}, needs...)
+			w.Setup = steps(unitNginx, crowdsecUp("iptables", "systemctl start crowdsec; systemctl start crowdsec-firewall-bouncer"))
+			w.Break = steps(probed, sh("B4='"+all+"'"+crowdsecBanned))
+		}),
+	}
+}
+
 func banWorlds() []*World {
-	return append(toolBanWorlds(), append(listBanWorlds(), limitWorlds()...)...)
+	return slices.Concat(toolBanWorlds(), crowdsecWorlds(), listBanWorlds(), limitWorlds())
 }
 
 func toolBanWorlds() []*World {

@@ -11,11 +11,10 @@ import (
 	"time"
 )
 
-// Ban lifts bans of addresses in one jail of fail2ban, or of CrowdSec, and
-// tells the running tool to ban them no more.
+// Ban lifts bans of addresses in one jail of fail2ban, and tells the running
+// server to ban them no more.
 type Ban struct {
-	Tool  string       `json:"tool"` // fail2ban, crowdsec
-	Jail  string       `json:"jail,omitempty"`
+	Jail  string       `json:"jail"`
 	Addrs []netip.Addr `json:"addrs"`
 	// Ignore are ranges that the running tool learns to ignore.
 	Ignore []netip.Prefix `json:"ignore,omitempty"`
@@ -41,7 +40,7 @@ func (b *Ban) look(ctx context.Context, m *Machine) (banState, error) {
 	if st.Banned, err = b.banned(ctx, m); err != nil {
 		return st, err
 	}
-	if b.Tool == "fail2ban" && len(b.Ignore) > 0 {
+	if len(b.Ignore) > 0 {
 		if st.Ignored, err = b.ignored(ctx, m); err != nil {
 			return st, err
 		}
@@ -52,22 +51,13 @@ func (b *Ban) look(ctx context.Context, m *Machine) (banState, error) {
 
 // banned are those of the addresses that are banned now, in the tool's order.
 func (b *Ban) banned(ctx context.Context, m *Machine) ([]netip.Addr, error) {
-	var out string
-	var err error
-	switch b.Tool {
-	case "fail2ban":
-		out, err = m.Run(ctx, "", "fail2ban-client", "get", b.Jail, "banip")
-	case "crowdsec":
-		out, err = m.Run(ctx, "", "cscli", "decisions", "list", "-o", "raw")
-	default:
-		err = fmt.Errorf("ban tool %q is not known", b.Tool)
-	}
+	out, err := m.Run(ctx, "", "fail2ban-client", "get", b.Jail, "banip")
 	if err != nil {
 		return nil, err
 	}
 	var now []netip.Addr
-	for _, w := range strings.FieldsFunc(out, func(r rune) bool { return strings.ContainsRune(" \n\t,:\"", r) && r != ':' }) {
-		a, err := netip.ParseAddr(strings.TrimPrefix(w, "Ip:"))
+	for _, w := range strings.FieldsFunc(out, func(r rune) bool { return strings.ContainsRune(" \n\t,'\"[]", r) }) {
+		a, err := netip.ParseAddr(w)
 		if err == nil && slices.Contains(b.Addrs, a) && !slices.Contains(now, a) {
 			now = append(now, a)
 		}
@@ -110,9 +100,6 @@ func (b *Ban) Plan(ctx context.Context, m *Machine) (Change, error) {
 	ch := Change{Before: encode(st)}
 	for _, a := range st.Banned {
 		ch.Show = append(ch.Show, command("fail2ban-client", "set", b.Jail, "unbanip", a.String()))
-		if b.Tool == "crowdsec" {
-			ch.Show[len(ch.Show)-1] = command("cscli", "decisions", "delete", "--ip", a.String())
-		}
 	}
 	for _, r := range b.fresh(st) {
 		ch.Show = append(ch.Show, command("fail2ban-client", "set", b.Jail, "addignoreip", r))
@@ -126,14 +113,6 @@ func (b *Ban) Apply(ctx context.Context, m *Machine) error {
 	st, err := b.look(ctx, m)
 	if err != nil {
 		return err
-	}
-	if b.Tool == "crowdsec" {
-		for _, a := range st.Banned {
-			if _, err := m.Run(ctx, "", "cscli", "decisions", "delete", "--ip", a.String()); err != nil {
-				return err
-			}
-		}
-		return b.await(ctx, m, nil)
 	}
 	if fresh := b.fresh(st); len(fresh) > 0 {
 		if err := b.ignore(ctx, m, "addignoreip", fresh); err != nil {
@@ -181,7 +160,7 @@ func (b *Ban) await(ctx context.Context, m *Machine, want []netip.Addr) error {
 			return nil
 		}
 		if time.Now().After(end) || ctx.Err() != nil {
-			return errors.New(b.Tool + " did not do what it was told")
+			return errors.New("fail2ban did not do what it was told")
 		}
 		time.Sleep(50 * time.Millisecond) // another program's work: there is no event to wait for
 	}
@@ -192,9 +171,6 @@ func (b *Ban) Undo(ctx context.Context, m *Machine, before json.RawMessage) erro
 	var was banState
 	if err := json.Unmarshal(before, &was); err != nil {
 		return err
-	}
-	if b.Tool == "crowdsec" {
-		return b.banAgain(ctx, m, was)
 	}
 	if len(b.Ignore) > 0 {
 		now, err := b.ignored(ctx, m)
@@ -228,12 +204,7 @@ func (b *Ban) banAgain(ctx context.Context, m *Machine, was banState) error {
 		}
 	}
 	for _, a := range again {
-		if b.Tool == "crowdsec" {
-			_, err = m.Run(ctx, "", "cscli", "decisions", "add", "--ip", a.String(), "--reason", "banned before")
-		} else {
-			_, err = m.Run(ctx, "", "fail2ban-client", "set", b.Jail, "banip", a.String())
-		}
-		if err != nil {
+		if _, err := m.Run(ctx, "", "fail2ban-client", "set", b.Jail, "banip", a.String()); err != nil {
 			return err
 		}
 	}

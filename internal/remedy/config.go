@@ -194,6 +194,8 @@ func testOf(d Daemon) []string {
 			conf = "/etc/caddy/Caddyfile"
 		}
 		return []string{exe, "validate", "--config", conf}
+	case "crowdsec":
+		return []string{exe, "-c", conf, "-t"}
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ var kinds = map[string]func() Action{
 	"ufw":       func() Action { return &UFW{} },
 	"firewalld": func() Action { return &Firewalld{} },
 	"ban":       func() Action { return &Ban{} },
+	"decisions": func() Action { return &Decisions{} },
 	"table":     func() Action { return &Table{} },
 	"route":     func() Action { return &Route{} },
 	"sysctl":    func() Action { return &Sysctl{} },

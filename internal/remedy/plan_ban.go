@@ -46,27 +46,55 @@ func planUnbanHop(_ context.Context, s *site, found []originward.Finding) ([]Ste
 // toolBans are the steps that lift bans by fail2ban and CrowdSec.
 func (s *site) toolBans(which func(fact.BanSource) []fact.Ban, ignore []netip.Prefix) []Step {
 	var out []Step
+	crowd := &Decisions{}
 	for _, it := range fact.All[fact.Bans](s.b, originward.Host) {
 		for _, src := range it.Fact.Sources {
-			b := &Ban{Tool: src.Tool, Jail: src.Jail}
+			if src.State == fact.No {
+				continue
+			}
+			b := &Ban{Jail: src.Jail, Ignore: ignore}
 			for _, x := range which(src) {
-				if x.Prefix.IsSingleIP() {
+				switch {
+				case src.Tool == "crowdsec":
+					crowd.Nets = append(crowd.Nets, x.Prefix)
+				case x.Prefix.IsSingleIP():
 					b.Addrs = append(b.Addrs, x.Prefix.Addr())
 				}
 			}
-			client := map[string]string{"fail2ban": "fail2ban-client", "crowdsec": "cscli"}[src.Tool]
-			if client == "" || !has(client) || len(b.Addrs) == 0 || src.State == fact.No {
-				continue
+			if src.Tool == "fail2ban" && has("fail2ban-client") && len(b.Addrs) > 0 {
+				title := "lift " + plural(len(b.Addrs), "ban", "bans") + " of fail2ban, jail " + src.Jail + ", and have it ignore these networks from now on"
+				out = append(out, step("ban", title, b))
 			}
-			title := "lift " + plural(len(b.Addrs), "ban", "bans") + " of " + src.Tool
-			if src.Tool == "fail2ban" {
-				b.Ignore = ignore
-				title += ", jail " + src.Jail + ", and have it ignore these networks from now on"
-			}
-			out = append(out, step("ban", title, b))
 		}
 	}
-	return out
+	if len(crowd.Nets) == 0 || !has("cscli") {
+		return out
+	}
+	st := step("decisions", "lift "+plural(len(crowd.Nets), "ban", "bans")+" of CrowdSec", crowd)
+	st.Risk = "an undo bans again for the time that is left, under cscli's name"
+	return append(append(out, s.whitelist(ignore)), st)
+}
+
+// crowdsecDir is where CrowdSec's configuration lies; its parsers of stage
+// s02-enrich hold the whitelists.
+const crowdsecDir = "/etc/crowdsec"
+
+// whitelist has CrowdSec judge networks no more, from now on.
+func (s *site) whitelist(nets []netip.Prefix) Step {
+	var b strings.Builder
+	b.WriteString("# Written by originward fix: these are hops, not visitors.\nname: originward/hops\ndescription: \"hops before this host\"\nwhitelist:\n  reason: \"a hop before this host, not a visitor\"\n  cidr:\n")
+	for _, n := range nets {
+		b.WriteString("    - \"" + n.String() + "\"\n")
+	}
+	c := &Config{Edits: []Edit{{Path: crowdsecDir + "/parsers/s02-enrich/zz-originward-hops.yaml", Content: []byte(b.String())}}}
+	d := Daemon{Kind: "crowdsec", Unit: "crowdsec", Config: crowdsecDir + "/config.yaml"}
+	if s.manager == "systemd" {
+		d.Manager = s.manager
+	}
+	if d.running() {
+		c.Serve, c.Then, c.Test = &d, opReload, testOf(d)
+	}
+	return step("config", "have CrowdSec ignore these networks from now on", c)
 }
 
 // ignoreFiles make fail2ban ignore networks after a restart too.
@@ -74,7 +102,7 @@ func (s *site) ignoreFiles(bans []Step, nets []netip.Prefix) []Step {
 	var out []Step
 	for _, st := range bans {
 		b, ok := st.Do.(*Ban)
-		if !ok || b.Tool != "fail2ban" {
+		if !ok {
 			continue
 		}
 		had, err := b.ignored(context.Background(), s.m)

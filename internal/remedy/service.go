@@ -134,6 +134,9 @@ func (d Daemon) command(op string) string {
 // run carries out an operation.
 func (d Daemon) run(ctx context.Context, m *Machine, op string) error {
 	a := d.argv(op)
+	if a == nil && op == opReload && d.Kind == "crowdsec" {
+		return d.signal(syscall.SIGHUP)
+	}
 	if a == nil && (op == "restart" || op == "reload") {
 		if err := d.run(ctx, m, "stop"); err != nil {
 			return err
@@ -181,16 +184,24 @@ func (d Daemon) await(ctx context.Context, there bool) error {
 
 // end asks the processes of a service without a manager to end.
 func (d Daemon) end(ctx context.Context) error {
+	if err := d.signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	return d.await(ctx, false)
+}
+
+// signal sends a signal to the service's processes.
+func (d Daemon) signal(sig syscall.Signal) error {
 	for _, pid := range d.pids() {
 		p, err := os.FindProcess(pid)
 		if err != nil {
 			continue
 		}
-		if err := p.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		if err := p.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			return err
 		}
 	}
-	return d.await(ctx, false)
+	return nil
 }
 
 func (d Daemon) running() bool { return len(d.pids()) > 0 }
@@ -206,7 +217,7 @@ func (d Daemon) pids() []int {
 	if names == nil {
 		names = []string{d.Kind}
 	}
-	own, _ := os.Readlink("/proc/self/ns/net")
+	own, _ := os.Readlink("/proc/thread-self/ns/net") // the first thread may have been given up to another namespace
 	dirs, _ := filepath.Glob("/proc/[0-9]*")
 	var out []int
 	for _, dir := range dirs {

@@ -343,10 +343,14 @@ func ipsetSave(s *survey, r io.Reader) []seen {
 	return out
 }
 
-// foreign recognises the names of sets that hold fetched blocklists.
+// foreign recognises the names of sets that hold fetched blocklists. CrowdSec's
+// sets hold its own bans too: its decisions say which.
 func foreign(name string) fact.Tri {
 	low := strings.ToLower(name)
-	for _, w := range []string{"firehol", "spamhaus", "drop", "dshield", "blocklist", "blacklist", "bl_", "abuse", "feodo", "crowdsec-blacklists", "ipsum", "tor", "emerging", "talos", "geoblock"} {
+	if strings.HasPrefix(low, "crowdsec") {
+		return fact.Unknown
+	}
+	for _, w := range []string{"firehol", "spamhaus", "drop", "dshield", "blocklist", "blacklist", "bl_", "abuse", "feodo", "ipsum", "tor", "emerging", "talos", "geoblock"} {
 		if strings.Contains(low, w) {
 			return fact.Yes
 		}

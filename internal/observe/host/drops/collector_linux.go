@@ -71,7 +71,7 @@ func run(ctx context.Context, env *collect.Env) ([]originward.Evidence, []origin
 // namespaceNumber is the number of this process's network namespace.
 func namespaceNumber(proc string) (uint32, error) {
 	var st unix.Stat_t
-	path := filepath.Join(proc, "self/ns/net")
+	path := filepath.Join(proc, "thread-self/ns/net")
 	if err := unix.Stat(path, &st); err != nil {
 		return 0, fmt.Errorf("%s: %w", path, err)
 	}

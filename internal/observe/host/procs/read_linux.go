@@ -84,8 +84,12 @@ func (r *reader) add(t *Table, pid int) {
 }
 
 func newReader(proc string) *reader {
-	r := &reader{proc: proc, boot: BootTime(proc), net: netInode(filepath.Join(proc, "self"))}
-	r.mount, _ = os.Readlink(filepath.Join(proc, "self/ns/mnt"))
+	self := filepath.Join(proc, "thread-self") // the first thread may have been given up to another namespace
+	if _, err := os.Stat(self); err != nil {
+		self = filepath.Join(proc, "self")
+	}
+	r := &reader{proc: proc, boot: BootTime(proc), net: netInode(self)}
+	r.mount, _ = os.Readlink(filepath.Join(self, "ns/mnt"))
 	r.root = identity("/")
 	return r
 }
