@@ -157,12 +157,16 @@ func (v *View) restored(w fact.WebConfig, site fact.Site, r fact.SiteRefusal, l 
 	return fact.Unknown
 }
 
-// code is the code that a refused visitor sees.
-func (r refusedAt) code() int {
-	if r.what.Status == 0 {
-		return 520
+// codes are the codes that a refused visitor may see: a connection that is
+// closed before anything was read fails in the handshake where there is one.
+func (r refusedAt) codes() []int {
+	switch {
+	case r.what.Status != 0:
+		return []int{r.what.Status}
+	case r.leg.Scheme == "https":
+		return []int{520, 525}
 	}
-	return r.what.Status
+	return []int{520}
 }
 
 func (r refusedAt) subject() originward.Subject {
@@ -173,14 +177,14 @@ func (r refusedAt) subject() originward.Subject {
 
 // webCase opens the case that all causes of a web server's address rules share.
 func (v *View) webCase(id originward.CauseID, r refusedAt) *Case {
-	fails, keys := v.Fails(r.leg, r.code())
+	fails, keys := v.Fails(r.leg, r.codes()...)
 	worst := originward.Likely
 	if fails.IsNo() && v.EdgeGood().IsYes() {
 		worst = originward.Possible
 	}
 	c := newCase(id, r.subject()).Explains(keys...)
 	c.Ask("Does the visitor get this rule's answer?", fails, worst, originward.Likely)
-	c.Ask("Did the edge pass the origin's answer on?", v.passedOn(r.code()), originward.RuledOut, originward.Likely)
+	c.Ask("Did the edge pass the origin's answer on?", v.passedOn(r.codes()[0]), originward.RuledOut, originward.Likely)
 	return c
 }
 
@@ -315,7 +319,7 @@ func judgeAfterRealIP(v *View) []Verdict {
 		c.Must("Do the rules judge the restored visitor's address?", Yes("the address rules at "+at(r.what.By)+" are judged after the visitor's address is restored", r.item.ID))
 		c.Must("Were they meant for the edge?", tri(r.what.AllowsCDN, "they allow the CDN's ranges by name", lookWeb, r.item.ID))
 		c.Says("the allow list judges visitors, not the edge",
-			"The rules at "+at(r.what.By)+" allow the CDN's ranges, and they are asked about the visitor's address, which the server has restored before; so visitors get "+itoa(r.code())+".")
+			"The rules at "+at(r.what.By)+" allow the CDN's ranges, and they are asked about the visitor's address, which the server has restored before; so visitors get "+itoa(r.codes()[0])+".")
 		f := fix("Judge the peer's address instead of the restored one, or enforce the list in the packet filter.",
 			edit(r.what.By, realIPFix(r.item.Fact.Server)), v.reloadOf(r.item.Fact.Server))
 		f.Verify = v.diagnoseAgain()

@@ -2,6 +2,7 @@ package causes
 
 import (
 	"math/big"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -16,6 +17,9 @@ import (
 func (v *View) blockCause(b block) originward.CauseID {
 	r := b.seg().Rule
 	generic := b.publicBlocked() && sameRule(b.public.Rule, r)
+	if _, listed := v.bannedBy(b.ranges()); !generic && listed && !v.byHand(b) {
+		return "ban.edge-ip"
+	}
 	switch {
 	case !generic && v.banRule(r) && !v.byHand(b):
 		if v.listRule(b) {
@@ -67,6 +71,41 @@ func (v *View) banRule(r *fact.FirewallRule) bool {
 		return false // the same tool's lists of countries are no bans
 	}
 	return hasAny(r.Owner, "csf") && hasAny(names, "denyin", "denyout", "localinput", "chain_deny", "blockdrop", "bl_", "deny")
+}
+
+// bannedBy finds the running ban tool that has banned each of some ranges by name:
+// it may act through another's rules (ufw's, a route, a set of the
+// administrator's), and what it banned is its ban all the same.
+func (v *View) bannedBy(ps []netip.Prefix) (by toldBan, ok bool) {
+	for _, it := range v.bans {
+		for _, s := range it.Fact.Sources {
+			if s.State != fact.Yes || s.List == fact.Yes || !packetTool(s) || len(ps) == 0 {
+				continue
+			}
+			all := true
+			for _, p := range ps {
+				all = all && slices.ContainsFunc(s.CDN, func(e fact.Ban) bool { return e.Prefix.Masked() == p.Masked() })
+			}
+			if all {
+				return toldBan{s, it.ID}, true
+			}
+		}
+	}
+	return toldBan{}, false
+}
+
+// toldBan is a ban tool's own account of its bans.
+type toldBan struct {
+	fact.BanSource
+	By string
+}
+
+// name is the tool, with its jail.
+func (t toldBan) name() string {
+	if t.Jail != "" {
+		return t.Tool + " (jail " + t.Jail + ")"
+	}
+	return t.Tool
 }
 
 // byHand reports whether a person, not a tool's rule of its own, put the entry

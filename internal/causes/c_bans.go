@@ -12,6 +12,10 @@ func judgeEdgeBan(v *View) []Verdict {
 	out := v.blocked("ban.edge-ip", func(b block, c *Case) {
 		r := b.seg().Rule
 		who := banner(r)
+		if t, ok := v.bannedBy(b.ranges()); ok {
+			who = t.name()
+			c.Backs("Is that a ban of a running tool's?", Yes(who+" holds "+rangesText(b.ranges()), t.By))
+		}
 		c.Apart("Are other sources let in?", v.othersLetIn(b))
 		c.Says(who+" has banned addresses of the edge", blockText(b)+". "+who+" banned them because its log shows the edge's address in place of the visitor's.")
 		f := fix("Lift the ban, put the CDN's ranges on the tool's ignore list, and restore the visitor's address in the web server's log.",
@@ -19,7 +23,7 @@ func judgeEdgeBan(v *View) []Verdict {
 		f.Verify = v.gateVerify(b)
 		c.Fix(f)
 	})
-	return append(append(out, v.listedBans()...), v.turnedAway("ban.edge-ip", "a ban tool may have banned addresses of the edge")...)
+	return append(slices.Concat(out, v.bannedRoutes(), v.listedBans()), v.turnedAway("ban.edge-ip", "a ban tool may have banned addresses of the edge")...)
 }
 
 // banner is the tool that banned, for a sentence.

@@ -214,8 +214,43 @@ func judgeServerThrottle(v *View) []Verdict {
 }
 
 func judgeSharedEdge(v *View) []Verdict {
-	return v.limitVerdicts("ratelimit.shared-edge", v.peerLimits(true),
+	out := v.limitVerdicts("ratelimit.shared-edge", v.peerLimits(true),
 		"a rate limit counts all visitors of an edge as one", 429, 503)
+	told := v.toldByApp("ratelimit.shared-edge", fact.LogLimited, "the application's rate limit counts all visitors of an edge as one", v.fixAppLimit())
+	if len(out)+len(told) > 0 {
+		return append(out, told...)
+	}
+	return v.limitedAlone()
+}
+
+func (v *View) fixAppLimit() *originward.Fix {
+	return fix("Let the application count by the visitor whom the CDN names, and trust that header from the CDN's ranges only.", v.restoreVisitor(),
+		onHost("in the application: trust the proxy's header for the visitor's address (for example Express: app.set('trust proxy', …); Django: SECURE_PROXY / django-ipware; Rails: trusted_proxies)", ""))
+}
+
+// limitedAlone judges a 429 of the origin's that the edge gets and a visitor who
+// comes directly does not: what counts, counts the edge.
+func (v *View) limitedAlone() []Verdict {
+	var out []Verdict
+	for _, l := range v.Legs {
+		if l.Used == fact.No {
+			continue
+		}
+		fails, keys := v.Fails(l, 429)
+		if !fails.IsYes() {
+			continue
+		}
+		c := newCase("ratelimit.shared-edge", l.Subject()).Explains(keys...)
+		c.Must("Do visitors through the edge get 429?", fails)
+		c.Ask("Did the edge pass the origin's answer on?", v.passedOn(429), originward.RuledOut, originward.Possible)
+		c.Ask("Is a source that is no edge served at the same time?", v.othersServed(l), originward.Possible, originward.Possible)
+		c.AtMost(originward.Likely, "what counts, and by which address, was not seen")
+		c.Says("the origin limits the edge, and not who comes directly", "Visitors through the edge get 429, which the origin wrote, while a source that is no edge is served: a limit on the origin counts the edge's address.")
+		f := v.fixAppLimit()
+		f.Verify = v.diagnoseAgain()
+		out = append(out, c.Fix(f).Done())
+	}
+	return out
 }
 
 func (v *View) limitVerdicts(id originward.CauseID, ls []limited, title string, codes ...int) []Verdict {

@@ -24,7 +24,7 @@ func judgeAppPlugin(v *View) []Verdict {
 		f.Verify = v.diagnoseAgain()
 		out = append(out, c.Fix(f).Done())
 	}
-	return slices.Concat(out, v.pluginLists(), v.deniedByPage())
+	return slices.Concat(out, v.pluginLists(), v.deniedByPage(), v.deniedByLog())
 }
 
 // reloadIfServer reloads the server when the line stands in its own
@@ -102,6 +102,50 @@ func (v *View) deniedByPage() []Verdict {
 			out = append(out, c.Fix(f).Done())
 			break
 		}
+	}
+	return out
+}
+
+// deniedByLog judges refusals that the application's own log tells of, with the
+// edge's address for the visitor's.
+func (v *View) deniedByLog() []Verdict {
+	return v.toldByApp("ban.app-plugin", fact.LogDenied, "the application refuses the edge's address",
+		fix("Let the application read the visitor's address from the CDN's header, and take the edge's addresses out of its list.", v.restoreVisitor()))
+}
+
+// toldByApp judges answers of the application's that its log explains by the
+// address of the edge.
+func (v *View) toldByApp(id originward.CauseID, kind, title string, f *originward.Fix) []Verdict {
+	var out []Verdict
+	lines, by := v.Lines(func(l fact.LogLine) bool {
+		return v.fromEdge(l) && (l.Program == "app" || hasAny(l.Text, "fastcgi sent"))
+	}, kind)
+	if len(lines) == 0 {
+		return nil
+	}
+	for _, l := range v.Legs {
+		if l.Used == fact.No || !v.Here(l) {
+			continue
+		}
+		codes := []int{403, 401, 406, 429, 503}
+		if kind == fact.LogLimited {
+			codes = []int{429, 503}
+		}
+		fails, keys := v.Fails(l, codes...)
+		subj := l.Subject()
+		subj.Ranges = []netip.Prefix{netip.PrefixFrom(lines[0].Client, lines[0].Client.BitLen())}
+		c := newCase(id, subj).Explains(keys...)
+		c.Ask("Does the visitor get a refusal?", fails, originward.Possible, originward.Likely)
+		for _, h := range l.Bad(codes...) {
+			c.Ask("Did the edge pass the origin's answer on?", v.passedOn(h.Code), originward.RuledOut, originward.Likely)
+			break
+		}
+		c.Must("Does the application's log refuse an address of the edge?", Yes("the application's log: "+lines[0].Text, by...))
+		c.Apart("Is a source that is no edge served?", v.othersServed(l))
+		c.Says(title, "The application sees "+lines[0].Client.String()+", the edge, in place of the visitor: "+lines[0].Text)
+		g := *f
+		g.Verify = v.diagnoseAgain()
+		out = append(out, c.Fix(&g).Done())
 	}
 	return out
 }

@@ -94,20 +94,48 @@ func addrOr(a netip.Addr) string {
 // judgeReturnCaptured: a route takes replies to part of the CDN elsewhere.
 func judgeReturnCaptured(v *View) []Verdict {
 	var out []Verdict
+	v.eachCapture(func(l *Leg, it fact.Item[fact.Routes], g fact.RouteGroup, how string) {
+		if _, ban := v.bannedBy(g.Ranges); !ban { // see bannedRoutes
+			out = append(out, v.captured(l, it, g, how))
+		}
+	})
+	return out
+}
+
+// eachCapture calls f for every leg and route that takes replies to part of the
+// CDN elsewhere.
+func (v *View) eachCapture(f func(l *Leg, it fact.Item[fact.Routes], g fact.RouteGroup, how string)) {
 	for _, l := range v.Legs {
 		if l.Used == fact.No || !v.Here(l) {
 			continue
 		}
 		for _, it := range v.routes {
 			for _, g := range it.Fact.Groups {
-				how := v.takenElsewhere(it, g)
-				if !g.CDN || how == "" || !v.routeOf(g, it, l) || v.sameForAll(it, g) {
-					continue
+				if how := v.takenElsewhere(it, g); g.CDN && how != "" && v.routeOf(g, it, l) && !v.sameForAll(it, g) {
+					f(l, it, g, how)
 				}
-				out = append(out, v.captured(l, it, g, how))
 			}
 		}
 	}
+}
+
+// bannedRoutes judges bans that a tool enforces by routes: it answers for the
+// addresses, and would set the route again.
+func (v *View) bannedRoutes() []Verdict {
+	var out []Verdict
+	v.eachCapture(func(l *Leg, it fact.Item[fact.Routes], g fact.RouteGroup, how string) {
+		t, ban := v.bannedBy(g.Ranges)
+		if !ban {
+			return
+		}
+		c := v.capturedCase("ban.edge-ip", l, it, g, how)
+		c.Must("Is that a ban of a running tool's?", Yes(t.name()+" holds "+rangesText(g.Ranges), t.By))
+		c.Says(t.name()+" has banned addresses of the edge", t.name()+" banned "+rangesText(g.Ranges)+" by a route: "+how+". Its log shows the edge's address in place of the visitor's.")
+		f := fix("Lift the ban, put the CDN's ranges on the tool's ignore list, and restore the visitor's address in the web server's log.",
+			append(liftAll(t.CDN), ignoreStep(&fact.FirewallRule{Owner: t.Tool}), v.restoreVisitor())...)
+		f.Verify = "ip route get " + sampleAddr(g) + " leaves by the default route, and " + v.diagnoseAgain()
+		out = append(out, c.Fix(f).Done())
+	})
 	return out
 }
 
@@ -119,14 +147,15 @@ func (v *View) sameForAll(it fact.Item[fact.Routes], g fact.RouteGroup) bool {
 	})
 }
 
-func (v *View) captured(l *Leg, it fact.Item[fact.Routes], g fact.RouteGroup, how string) Verdict {
+// capturedCase is the case of an edge whose replies a route takes elsewhere.
+func (v *View) capturedCase(id originward.CauseID, l *Leg, it fact.Item[fact.Routes], g fact.RouteGroup, how string) *Case {
 	codes := []int{522, 523, 521}
 	fails, keys := v.Fails(l, codes...)
 	subj := l.Subject()
 	subj.Ranges = some(g.Ranges)
 	text := specialText(it.Fact, g)
 	subj.Name = text
-	c := newCase("path.return-route-captured", subj).Explains(keys...)
+	c := newCase(id, subj).Explains(keys...)
 	worst := originward.Likely
 	if fails.IsNo() && v.EdgeGood().IsYes() {
 		worst = originward.Possible
@@ -134,6 +163,12 @@ func (v *View) captured(l *Leg, it fact.Item[fact.Routes], g fact.RouteGroup, ho
 	c.Ask("Does the edge's connect fail?", fails, worst, originward.Likely)
 	c.Must("Is the reply's route captured?", Yes("replies to "+rangesText(g.Ranges)+": "+how+" ("+firstOf(text, g.Type)+")", it.ID))
 	c.Ask("Do the edge's own addresses lie in it?", v.egressIn(g.Ranges, l), originward.Possible, originward.Likely)
+	return c
+}
+
+func (v *View) captured(l *Leg, it fact.Item[fact.Routes], g fact.RouteGroup, how string) Verdict {
+	text := specialText(it.Fact, g)
+	c := v.capturedCase("path.return-route-captured", l, it, g, how)
 	c.Says("a route on the host takes replies to the CDN elsewhere",
 		"The edge's packets arrive, and replies to "+rangesText(g.Ranges)+" do not go back: "+how+".")
 	f := fix("Remove the route, or add a more specific one for the CDN's range.", routeStep(text, g), onHost("ip route get "+sampleAddr(g)+"   # must show the default way", ""))

@@ -39,6 +39,7 @@ func (v *visit) fromPool(b *pool.Balancer) {
 	v.awaited()
 	turn := v.edge.turn.Add(1)
 	tried := int(turn) % len(m.addrs)
+	turn /= uint32(len(m.addrs)) // every source address is to meet every origin address
 	c, h, f := v.attempt(v.ctx, m.addrs[tried], m.alt, turn)
 	moved := false
 	if f != nil && v.again(f) && originward.RetryElsewhere(f.Code().Error) && (session.Origin == nil || b.Affinity.Failover != "none") {

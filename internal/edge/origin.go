@@ -45,7 +45,9 @@ func (v *visit) fromOrigin() {
 	}
 	v.prepare()
 	v.awaited()
-	turn := v.edge.turn.Add(1)
+	// Whoever takes turns among addresses as well must not keep step with them:
+	// every source address is to meet every origin address.
+	turn := v.edge.turn.Add(1) / uint32(len(addrs))
 	tried := v.site.turn(len(addrs))
 	c, h, f := v.attempt(ctx, addrs[tried], altHost, turn)
 	if f != nil && v.again(f) {

@@ -350,10 +350,15 @@ func foreign(name string) fact.Tri {
 	if strings.HasPrefix(low, "crowdsec") {
 		return fact.Unknown
 	}
-	for _, w := range []string{"firehol", "spamhaus", "drop", "dshield", "blocklist", "blacklist", "bl_", "abuse", "feodo", "ipsum", "tor", "emerging", "talos", "geoblock"} {
+	for _, w := range []string{"firehol", "spamhaus", "dshield", "blocklist", "bl_", "abuse", "feodo", "ipsum", "emerging", "talos"} {
 		if strings.Contains(low, w) {
 			return fact.Yes
 		}
 	}
-	return fact.Unknown
+	for _, w := range strings.FieldsFunc(low, func(r rune) bool { return r == '-' || r == '_' || r == '.' }) {
+		if w == "tor" || w == "torexit" || w == "edrop" {
+			return fact.Yes
+		}
+	}
+	return fact.Unknown // "drop" or "blacklist" may be anyone's own
 }

@@ -26,6 +26,14 @@ func row(program, kind, re string) rule {
 // Common parts: an error number as nginx and Apache write it.
 const upstream = `.*upstream: "(?P<target>[^"]+)"`
 
+// anAddress is an address anywhere in what an application says, and refuses what
+// it says when it turns somebody away, or counts too many of their requests.
+const (
+	anAddress = `(?P<client>\b\d{1,3}(?:\.\d{1,3}){3}\b|\b[0-9a-f]{1,4}:[0-9a-f:]*:[0-9a-f:]*)`
+	refuses   = `(?:denied|denying|blocked|blocking|forbidden|banned|blacklisted|not allowed|rejected)`
+	counts    = `(?:rate.?limit|throttl|too many requests)`
+)
+
 // rules is the closed table, first match wins; one row adds one. Sources: the
 // programs' own message catalogues (nginx src/event and src/http, Apache
 // httpd AH numbers, php-fpm fpm_*.c, Linux net and mm).
@@ -52,6 +60,8 @@ var rules = []rule{
 	row("nginx", fact.LogProxyProtocol, `while reading PROXY protocol`),
 	row("nginx", fact.LogLimited, `limiting (?:requests|connections|connections by zone)`),
 	row("nginx", fact.LogDenied, `access forbidden by rule`),
+	row("nginx", fact.LogLimited, `FastCGI sent in stderr: "(?i).*`+counts+`.*?`+anAddress),
+	row("nginx", fact.LogDenied, `FastCGI sent in stderr: "(?i).*`+refuses+`.*?`+anAddress),
 	row("nginx", fact.LogPlainToTLS, `client sent plain HTTP request to HTTPS port`),
 	row("nginx", fact.LogTLSHandshake, `SSL_do_handshake\(\) failed.*while SSL handshaking, client`),
 	row("nginx", fact.LogHTTP2, `(?:http2|HTTP/2|client sent .*(?:stream|frame))`),
@@ -98,6 +108,7 @@ var rules = []rule{
 	row("haproxy", fact.LogTLSHandshake, `SSL handshake failure`),
 
 	row("lighttpd", fact.LogBindFailed, `can't bind to (?:socket|port):? ?(?P<target>\S+)`),
+	row("lighttpd", fact.LogBindFailed, `bind\(\) (?P<target>\S+): (?:Address already in use|Cannot assign requested address)`),
 	row("lighttpd", fact.LogUpstreamRefused, `(?:establishing connection failed|connect failed): (?:socket: )?(?P<target>\S+)?.*(?:Connection refused|No such file)`),
 	row("lighttpd", fact.LogWorkersFull, `sockets disabled, connection limit reached`),
 	row("lighttpd", fact.LogDiskFull, `No space left on device`),
@@ -105,7 +116,15 @@ var rules = []rule{
 
 	row("caddy", fact.LogUpstreamRefused, `dial (?:tcp|unix) (?P<target>[^:\s]+:?\d*|/\S+): connect: connection refused`),
 	row("caddy", fact.LogUpstreamTimeout, `dial tcp (?P<target>\S+): i/o timeout`),
+	row("caddy", fact.LogBindFailed, `listen tcp (?P<target>\S+): bind: (?:address already in use|cannot assign requested address|permission denied)`),
 	row("caddy", fact.LogACME, `"logger":"(?:tls\.obtain|http\.acme_client|tls\.issuance[^"]*)".*"error"`),
+
+	row("stunnel", fact.LogBindFailed, `(?i)binding service \[[^\]]*\] to (?P<target>\S+?):? .*\((?P<errno>\d+)\)`),
+
+	row("app", fact.LogLimited, `(?i)`+counts+`.*?`+anAddress),
+	row("app", fact.LogDenied, `(?i)`+refuses+`.*?`+anAddress),
+	row("app", fact.LogTooManyFiles, `(?:EMFILE|Too many open files|too many open files|Errno 24\])`),
+	row("app", fact.LogDiskFull, `(?:ENOSPC|No space left on device|Errno 28\])`),
 
 	row("fail2ban", fact.LogBan, `NOTICE\s+\[(?P<target>[^\]]+)\] (?:Restore )?Ban (?P<client>\S+)`),
 	row("crowdsec", fact.LogBan, `(?:ban on (?:Ip|Range)|\) : [^ ]+ ban on Ip) (?P<client>[0-9a-f.:/]+)`),

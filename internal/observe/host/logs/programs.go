@@ -13,7 +13,11 @@ var programNames = []struct{ begins, program string }{
 	{"php-fpm", "php-fpm"}, {"haproxy", "haproxy"}, {"lighttpd", "lighttpd"}, {"caddy", "caddy"},
 	{"fail2ban", "fail2ban"}, {"crowdsec", "crowdsec"}, {"cloudflared", "cloudflared"},
 	{"certbot", "certbot"}, {"letsencrypt", "certbot"}, {"acme.sh", "acme.sh"}, {"lego", "lego"},
-	{"audit", "audit"}, {"kernel", "kernel"}, {"systemd", "systemd"},
+	{"audit", "audit"}, {"kernel", "kernel"}, {"systemd", "systemd"}, {"stunnel", "stunnel"},
+	// What runs applications: their logs have no common form, and are read for a
+	// few plain sentences only.
+	{"python", "app"}, {"gunicorn", "app"}, {"uwsgi", "app"}, {"node", "app"}, {"deno", "app"}, {"bun", "app"}, {"java", "app"},
+	{"ruby", "app"}, {"puma", "app"}, {"unicorn", "app"}, {"php", "app"}, {"perl", "app"}, {"dotnet", "app"}, {"beam.smp", "app"},
 }
 
 // programOf is the program of a process or tag; empty for one that is not

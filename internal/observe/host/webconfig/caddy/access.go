@@ -16,6 +16,7 @@ type matcher struct {
 	nets   []netip.Prefix
 	not    bool
 	client bool // client_ip: the restored address
+	header bool // remote_ip forwarded: what X-Forwarded-For says, whoever sent it
 	other  bool // it looks at something else too
 	n      *node
 }
@@ -46,8 +47,7 @@ func matchers(n *node) map[string]matcher {
 				continue
 			}
 			if len(args) > 0 && args[0] == "forwarded" {
-				m.other = true
-				continue
+				args, m.header = args[1:], true
 			}
 			found, m.not, m.client = true, not, name == "client_ip"
 			m.nets = append(m.nets, prefixes(args)...)
@@ -62,6 +62,18 @@ func matchers(n *node) map[string]matcher {
 func (m matcher) matches(a netip.Addr) bool {
 	in := slices.ContainsFunc(m.nets, func(p netip.Prefix) bool { return p.Contains(a) })
 	return in != m.not
+}
+
+// restored says whether the matcher judges the visitor's address; peer is the
+// answer for one that judges the connection's.
+func (m matcher) restored(r *reader, peer fact.Tri) fact.Tri {
+	switch {
+	case m.header:
+		return fact.Yes
+	case m.client:
+		return r.restored()
+	}
+	return peer
 }
 
 // refusal is a directive that refuses what a matcher matches.
@@ -96,9 +108,7 @@ func (r *reader) refusals(n *node) []fact.SiteRefusal {
 		}
 		f := fact.SiteRefusal{Status: status, Restored: fact.No, AllowsCDN: fact.No, By: m.n.place()}
 		f.By.Text = conf.Show(m.n.text() + " … " + k.text())
-		if m.client {
-			f.Restored = r.restored()
-		}
+		f.Restored = m.restored(r, f.Restored)
 		if a, ok := cidr.Stranger(m.nets); ok {
 			f.Everyone = m.matches(a)
 		}
@@ -147,9 +157,7 @@ func (r *reader) walk(out *fact.WebConfig, n *node, site string, top *node) {
 		if name, _, ok := refusing(k); ok {
 			if m, known := matchers(top)[name]; known {
 				a := fact.Access{Action: "deny", What: conf.Show(m.n.text()), By: "address", Site: site, Restored: fact.No, Place: m.n.place()}
-				if m.client {
-					a.Restored = r.restored()
-				}
+				a.Restored = m.restored(r, a.Restored)
 				for _, rng := range r.src.Ranges {
 					if len(cidr.Touching(m.nets, rng)) > 0 {
 						a.CDN = append(a.CDN, rng)
