@@ -19,9 +19,10 @@ import (
 )
 
 type serveOptions struct {
-	config string
-	check  bool
-	quiet  bool
+	config  string
+	check   bool
+	quiet   bool
+	profile string
 }
 
 func newServeCmd(s streams) *cobra.Command {
@@ -50,12 +51,13 @@ error.`,
 				fmt.Fprintf(s.out, "%s: good, %d zones\n", o.config, len(cfg.Zones))
 				return nil
 			}
-			return serve(c.Context(), s, cfg, o)
+			return profiled(o.profile, func() error { return serve(c.Context(), s, cfg, o) })
 		},
 	}
 	c.Flags().StringVar(&o.config, "config", "", "configuration `FILE` (YAML or JSON)")
 	c.Flags().BoolVar(&o.check, "check", false, "read the configuration, say what is wrong with it, and end")
 	c.Flags().BoolVar(&o.quiet, "no-access-log", false, "write no line for each request")
+	c.Flags().StringVar(&o.profile, "cpuprofile", "", "write to `FILE`, at the end, what the processor's time went into (go tool pprof)")
 	_ = c.MarkFlagFilename("config", "yaml", "yml", "json")
 	return c
 }

@@ -63,6 +63,12 @@ func (c *content) ready() []byte {
 	return c.body.Buffered()
 }
 
+// whole tells that n bytes are all of it.
+func (c *content) whole(n int) bool {
+	f := c.framing()
+	return f.Kind == http1.LengthBody && f.Length == int64(n)
+}
+
 // discard consumes the first n bytes of ready.
 func (c *content) discard(n int) {
 	switch {

@@ -68,6 +68,8 @@ type Edge struct {
 	draining atomic.Bool
 	stop     chan struct{} // closed when the edge ends
 	work     sync.WaitGroup
+	shaken   chan *visitor // to a goroutine that is done with a handshake
+	spare    atomic.Int32  // those that wait for the next one
 
 	apply      sync.Mutex             // one change of configuration at a time
 	file       *config.Config         // as loaded, without stored zones; guarded by apply
@@ -89,6 +91,7 @@ func New(cfg *config.Config, o Options) (*Edge, error) {
 		// The id only has to differ between edges that pass requests to each other.
 		loopID:     fmt.Appendf(nil, "%s; edge=%08x", cdnToken, rand.Uint32()),
 		stop:       make(chan struct{}),
+		shaken:     make(chan *visitor),
 		listeners:  map[listenKey]*listener{},
 		visitors:   map[*visitor]struct{}{},
 		listeners3: map[string]*listener3{},

@@ -186,20 +186,14 @@ func declared(h *http1.ResponseHead, f http1.Framing, decoded bool) int64 {
 	return -1
 }
 
-// inOne is the most content bytes that are copied behind the head to go out in one
-// write with it.
-const inOne = 32 << 10
+// inOne is the most content bytes that are copied behind the head to go out with it:
+// one record of TLS, and a copy that costs less than it saves.
+const inOne = 16 << 10
 
 // sendPlain sends head and content as they are; long content moves in the kernel
 // where that is possible.
 func (r *respond1) sendPlain(head []byte, c *content) error {
-	if p := c.ready(); len(p) <= inOne {
-		head = append(head, p...)
-		c.discard(len(p))
-		r.v.sent += int64(len(p))
-	}
-	r.buf = head
-	if _, err := r.c.w.Write(head); err != nil {
+	if err := r.sendReady(head, c); err != nil {
 		return err
 	}
 	if c.moves() {
@@ -211,6 +205,23 @@ func (r *respond1) sendPlain(head []byte, c *content) error {
 		_, err := r.c.w.Write(p)
 		return err
 	})
+}
+
+// sendReady sends the head with what is there of the content.
+func (r *respond1) sendReady(head []byte, c *content) error {
+	p := c.ready()
+	defer c.discard(len(p))
+	var n int
+	var err error
+	if len(p) > inOne {
+		n, err = r.c.writeBoth(head, p)
+	} else {
+		r.buf = append(head, p...)
+		r.c.last(r.close && c.whole(len(p)) && r.v.upload.settled())
+		n, err = r.c.w.Write(r.buf)
+	}
+	r.v.sent += int64(max(0, n-len(head)))
+	return err
 }
 
 func (r *respond1) sendChunks(head []byte, c *content) error {

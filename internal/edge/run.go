@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -29,21 +28,20 @@ const (
 // listening sockets over, and ends once that serves and the last visitor has gone.
 // The edge must have been made from a file (config.Config.File) to be reloaded.
 func Run(ctx context.Context, e *Edge) error {
-	e.handTickets(handover.Process())
-	if err := e.Start(); err != nil {
-		return err
-	}
-	if os.Getenv("GOGC") == "" {
-		// The path of a request allocates next to nothing, so collections are rare; what
-		// counts is the memory of idle connections, of which two fifths more are kept at most.
-		debug.SetGCPercent(40)
-	}
+	// Before anything is served: a signal that nobody waits for would end the program.
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
 	renew := make(chan os.Signal, 1)
 	notifyRenew(renew)
 	defer signal.Stop(renew)
+	e.handTickets(handover.Process())
+	if err := e.Start(); err != nil {
+		return err
+	}
+	if os.Getenv("GOGC") == "" {
+		defer pace()()
+	}
 	handover.Process().Ready()
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()

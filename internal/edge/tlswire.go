@@ -22,6 +22,7 @@ type tlsWire struct {
 	head   [recordHead]byte // of the record that is given out
 	got    int              // bytes of it that have been given out, below recordHead
 	left   int              // bytes of the record behind its head
+	out    outbox
 }
 
 // Read gives bytes of one record.
@@ -59,6 +60,17 @@ func (w *tlsWire) fill() (err error) {
 	return err
 }
 
+// look tells whether bytes are there, without waiting for them.
+func (w *tlsWire) look() (bool, error) {
+	if w.buf != nil {
+		return true, nil
+	}
+	var err error
+	w.buf, w.wr, err = w.ReadNow(wireBuffers)
+	w.rd = 0
+	return w.buf != nil, err
+}
+
 // take drops n bytes that have been given out.
 func (w *tlsWire) take(n int) {
 	w.rd += n
@@ -68,8 +80,11 @@ func (w *tlsWire) take(n int) {
 	}
 }
 
-// free gives the buffer back when the connection has ended.
+// free gives the buffers back when the connection has ended.
 func (w *tlsWire) free() {
+	w.out.mu.Lock()
+	w.out.drop()
+	w.out.mu.Unlock()
 	if w.buf != nil {
 		wireBuffers.Put(w.buf)
 		w.buf = nil
@@ -81,6 +96,7 @@ type tlsConn struct {
 	*tls.Conn
 	wire *tlsWire
 	more bool // the last read may have left decrypted bytes
+	last bool // what is written next is the last: it goes out with the goodbye
 }
 
 // Read reads decrypted bytes.

@@ -1,8 +1,6 @@
 package edge
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"io"
 	"net"
@@ -12,9 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"crypto/tls"
-
-	"github.com/originward/originward/internal/edge/acme"
 	"github.com/originward/originward/internal/edge/h2"
 	"github.com/originward/originward/internal/http1"
 	"github.com/originward/originward/internal/sock"
@@ -75,20 +70,13 @@ func newVisitor(e *Edge, tcp *net.TCPConn, https bool) (*visitor, error) {
 	return c, nil
 }
 
-// start runs the connection until its end. A handshake needs a deep stack: what
-// follows it runs in a goroutine of its own, which begins with a small one.
+// start runs the connection until its end.
 func (c *visitor) start() {
-	if !c.info.https {
-		c.edge.work.Go(c.serve)
+	if c.info.https {
+		c.edge.shake(c)
 		return
 	}
-	c.edge.work.Go(func() {
-		if !c.handshake() {
-			c.end()
-			return
-		}
-		c.edge.work.Go(c.serve)
-	})
+	c.edge.work.Go(c.serve)
 }
 
 // end closes the connection and ends its accounting.
@@ -111,7 +99,7 @@ func (c *visitor) serve() {
 			c.serve2()
 			return
 		}
-		c.w = c.tls
+		c.w = gathered{c.tls}
 	}
 	defer c.dropReader()
 	for c.wait() && c.one() {
@@ -128,65 +116,6 @@ func (c *visitor) drain() {
 	if c.idle.Load() {
 		_ = c.tcp.SetReadDeadline(longAgo) // wakes it up to see the drain
 	}
-}
-
-// handshake does the TLS handshake within the timer for heads.
-func (c *visitor) handshake() bool {
-	wire := &tlsWire{Conn: c.sock}
-	conn := tls.Server(wire, c.edge.tls.base)
-	c.setRead(time.Now().Add(c.timers.header))
-	if err := conn.HandshakeContext(context.Background()); err != nil {
-		var plain tls.RecordHeaderError
-		if errors.As(err, &plain) && plain.Conn != nil && looksLikeHTTP(plain.RecordHeader) {
-			// Nothing can be done when this visitor has gone, too.
-			_, _ = io.WriteString(plain.Conn, "HTTP/1.1 400 Bad Request\r\n"+serverLine+
-				"Content-Type: text/plain; charset=utf-8\r\nConnection: close\r\nContent-Length: 55\r\n\r\nThis port speaks TLS, and the request was plain HTTP.\r\n")
-			c.linger()
-		}
-		c.edge.log.Debug("TLS handshake with a visitor", "client", c.info.text, "error", err)
-		wire.free()
-		return false
-	}
-	st := conn.ConnectionState()
-	if st.NegotiatedProtocol == acme.Protocol { // the handshake was all that was wanted (RFC 8737 section 3)
-		_ = conn.Close()
-		wire.free()
-		return false
-	}
-	c.info.sni = lower(st.ServerName)
-	c.info.tls = tlsInfo{version: tlsVersionName(st.Version), cipher: tls.CipherSuiteName(st.CipherSuite)}
-	if st.CurveID != 0 {
-		c.info.tls.curve = st.CurveID.String()
-	}
-	dropBuffers(conn)
-	c.tls = &tlsConn{Conn: conn, wire: wire}
-	return true
-}
-
-func lower(s string) string { return string(bytes.ToLower([]byte(s))) }
-
-// looksLikeHTTP tells a request line from other things that are no TLS record.
-func looksLikeHTTP(b [5]byte) bool {
-	switch string(b[:]) {
-	case "GET /", "HEAD ", "POST ", "PUT /", "OPTIO", "DELET", "PATCH", "CONNE":
-		return true
-	}
-	return false
-}
-
-// tlsVersionName is the version as /cdn-cgi/trace shows it: TLSv1.3.
-func tlsVersionName(v uint16) string {
-	switch v {
-	case tls.VersionTLS10:
-		return "TLSv1"
-	case tls.VersionTLS11:
-		return "TLSv1.1"
-	case tls.VersionTLS12:
-		return "TLSv1.2"
-	case tls.VersionTLS13:
-		return "TLSv1.3"
-	}
-	return ""
 }
 
 // setRead sets the deadline for reads; a drain that began meanwhile is not undone.
@@ -343,6 +272,27 @@ func (c *visitor) after(v *visit, r *respond1) bool {
 		return false
 	}
 	return c.reader.Body().Done()
+}
+
+// writeBoth writes a head and what follows it.
+func (c *visitor) writeBoth(head, p []byte) (int, error) {
+	if c.tls == nil {
+		return c.sock.WriteBoth(head, p)
+	}
+	n, err := c.w.Write(head)
+	if err != nil {
+		return n, err
+	}
+	m, err := c.w.Write(p)
+	return n + m, err
+}
+
+// last says that what is written next is all there is: nothing more is to come from
+// the visitor either, so that the connection ends at once.
+func (c *visitor) last(whole bool) {
+	if c.tls != nil && whole && c.reader.Body().Done() {
+		c.tls.last = true
+	}
 }
 
 // linger ends a connection on which the visitor may still be sending: closing at

@@ -37,11 +37,13 @@ type transfer struct {
 	raw  syscall.RawConn
 	try  func(fd uintptr) bool
 	p    []byte
+	more []byte // goes out behind p in the same call
 	n    int
 	errn syscall.Errno
 	// pool lends the buffer of a fresh read once there may be something to read.
 	pool *Pool
 	lent *[]byte
+	now  bool // does not wait
 }
 
 // Read reads at least one byte; io.EOF is the orderly end. Errors of the kernel are
@@ -67,14 +69,21 @@ func (c *Conn) Read(p []byte) (int, error) {
 
 // ReadFresh reads n bytes, at least one, into a buffer lent by the pool. While it
 // waits it holds none. With an error there is no buffer.
-func (c *Conn) ReadFresh(pool *Pool) (b *[]byte, n int, err error) {
+func (c *Conn) ReadFresh(pool *Pool) (b *[]byte, n int, err error) { return c.fresh(pool, false) }
+
+// ReadNow is ReadFresh that does not wait: without a buffer and an error nothing is there.
+func (c *Conn) ReadNow(pool *Pool) (b *[]byte, n int, err error) { return c.fresh(pool, true) }
+
+func (c *Conn) fresh(pool *Pool, now bool) (b *[]byte, n int, err error) {
 	t := &c.rd
-	t.pool, t.lent = pool, nil
+	t.pool, t.lent, t.now = pool, nil, now
 	t.n, t.errn = 0, 0
 	err = t.raw.Read(t.try)
-	b, n, t.pool, t.lent, t.p = t.lent, t.n, nil, nil, nil
+	b, n, t.pool, t.lent, t.p, t.now = t.lent, t.n, nil, nil, nil, false
 	switch {
 	case err != nil:
+	case now && t.errn == syscall.EAGAIN:
+		return nil, 0, nil
 	case t.errn != 0:
 		err = os.NewSyscallError("read", t.errn)
 	case n == 0:
@@ -98,7 +107,9 @@ func (t *transfer) read(fd uintptr) bool {
 			t.pool.Put(t.lent)
 			t.p, t.lent = nil, nil
 		}
-		return false
+		if !t.now {
+			return false
+		}
 	}
 	t.n, t.errn = n, errn
 	return true
@@ -106,11 +117,14 @@ func (t *transfer) read(fd uintptr) bool {
 
 // Write writes all of p. Its error is the kernel's as *os.SyscallError, or that of
 // the deadline.
-func (c *Conn) Write(p []byte) (int, error) {
+func (c *Conn) Write(p []byte) (int, error) { return c.WriteBoth(p, nil) }
+
+// WriteBoth writes all of p and then of more, in one call while the kernel takes them.
+func (c *Conn) WriteBoth(p, more []byte) (int, error) {
 	t := &c.wr
-	t.p, t.n, t.errn = p, 0, 0
+	t.p, t.more, t.n, t.errn = p, more, 0, 0
 	err := t.raw.Write(t.try)
-	t.p = nil
+	t.p, t.more = nil, nil
 	if err == nil && t.errn != 0 {
 		err = os.NewSyscallError("write", t.errn)
 	}
@@ -118,8 +132,8 @@ func (c *Conn) Write(p []byte) (int, error) {
 }
 
 func (t *transfer) write(fd uintptr) bool {
-	for t.n < len(t.p) {
-		n, errn := write(fd, t.p[t.n:])
+	for t.n < len(t.p)+len(t.more) {
+		n, errn := t.send(fd)
 		if errn == syscall.EAGAIN {
 			return false
 		}
@@ -130,6 +144,17 @@ func (t *transfer) write(fd uintptr) bool {
 		t.n += n
 	}
 	return true
+}
+
+// send gives the kernel what is left.
+func (t *transfer) send(fd uintptr) (int, syscall.Errno) {
+	switch past := t.n - len(t.p); {
+	case past >= 0:
+		return write(fd, t.more[past:])
+	case len(t.more) == 0:
+		return write(fd, t.p[t.n:])
+	}
+	return writeBoth(fd, t.p[t.n:], t.more)
 }
 
 // Gone tells whether the peer has ended its direction of the connection, or the
@@ -164,6 +189,24 @@ func write(fd uintptr, p []byte) (int, syscall.Errno) {
 		// Like write, but a closed peer gives EPIPE and no signal.
 		n, _, errn := syscall.RawSyscall6(syscall.SYS_SENDTO, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)),
 			syscall.MSG_NOSIGNAL, 0, 0)
+		if errn == 0 {
+			return int(n), 0
+		}
+		if errn != syscall.EINTR {
+			return 0, errn
+		}
+	}
+}
+
+func writeBoth(fd uintptr, p, more []byte) (int, syscall.Errno) {
+	vec := [2]unix.Iovec{{Base: unsafe.SliceData(p)}, {Base: unsafe.SliceData(more)}}
+	vec[0].SetLen(len(p))
+	vec[1].SetLen(len(more))
+	msg := unix.Msghdr{Iov: &vec[0]}
+	msg.SetIovlen(len(vec))
+	for {
+		// Not writev, whose EPIPE comes with a signal.
+		n, _, errn := syscall.RawSyscall(syscall.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&msg)), syscall.MSG_NOSIGNAL)
 		if errn == 0 {
 			return int(n), 0
 		}

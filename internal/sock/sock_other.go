@@ -24,5 +24,18 @@ func (c *Conn) ReadFresh(pool *Pool) (b *[]byte, n int, err error) {
 	return b, n, nil
 }
 
+// ReadNow finds nothing: this system is not asked without waiting.
+func (c *Conn) ReadNow(*Pool) (b *[]byte, n int, err error) { return nil, 0, nil }
+
+// WriteBoth writes all of p and then of more.
+func (c *Conn) WriteBoth(p, more []byte) (int, error) {
+	n, err := c.Write(p)
+	if err != nil || len(more) == 0 {
+		return n, err
+	}
+	m, err := c.Write(more)
+	return n + m, err
+}
+
 // Gone is false: this system is not asked.
 func (c *Conn) Gone() bool { return false }

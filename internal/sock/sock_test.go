@@ -54,6 +54,24 @@ func TestTransfer(t *testing.T) {
 	}
 }
 
+// Two parts arrive one behind the other, wherever the kernel stopped taking them.
+func TestWriteBoth(t *testing.T) {
+	for _, sizes := range [][2]int{{0, 0}, {3, 0}, {0, 5}, {200, 100 << 10}, {8 << 20, 8 << 20}} {
+		a, b := pair(t)
+		p, more := bytes.Repeat([]byte("p"), sizes[0]), bytes.Repeat([]byte("m"), sizes[1])
+		go func() {
+			if n, err := a.WriteBoth(p, more); n != len(p)+len(more) || err != nil {
+				t.Errorf("wrote %d: %v", n, err)
+			}
+			a.CloseWrite()
+		}()
+		got, err := io.ReadAll(b)
+		if err != nil || !bytes.Equal(got, append(p, more...)) {
+			t.Fatalf("%v: got %d bytes: %v", sizes, len(got), err)
+		}
+	}
+}
+
 func TestDeadlines(t *testing.T) {
 	a, _ := pair(t)
 	_ = a.SetDeadline(time.Now().Add(20 * time.Millisecond))
@@ -99,6 +117,9 @@ func TestNoAllocation(t *testing.T) {
 func TestReadFresh(t *testing.T) {
 	a, b := pair(t)
 	pool := NewPool(64)
+	if p, n, err := b.ReadNow(pool); p != nil || n != 0 || err != nil {
+		t.Errorf("read %d bytes of nothing: %v", n, err)
+	}
 	got := make(chan string)
 	go func() {
 		p, n, err := b.ReadFresh(pool)
@@ -121,4 +142,7 @@ func TestReadFresh(t *testing.T) {
 	}
 	a.Close()
 	<-got
+	if p, n, err := b.ReadNow(pool); p != nil || n != 0 || !errors.Is(err, io.EOF) {
+		t.Errorf("read %d bytes behind the end: %v", n, err)
+	}
 }

@@ -6,9 +6,14 @@ import (
 	"sync"
 )
 
-// pieceSize is how bodies are held: large enough that a copy is cheap, small
-// enough that a small body wastes little.
-const pieceSize = 32 << 10
+// Bodies are held in pieces. Of a body whose length nobody told, they are large enough
+// that a copy is cheap and small enough that a small body wastes little; where the
+// length is known, a body is one piece that goes out in one call, up to what may be
+// set aside for bytes that possibly never come.
+const (
+	pieceSize  = 32 << 10
+	largePiece = 256 << 10
+)
 
 // errAborted ends the reading of a body whose fetch failed.
 var errAborted = errors.New("the fetch of this response failed")
@@ -19,6 +24,7 @@ type Body struct {
 	mu     sync.Mutex
 	pieces [][]byte
 	size   int64
+	expect int64 // declared length; 0 or less = unknown
 	done   bool
 	err    error
 	grown  chan struct{} // closed when more is there; made when somebody waits
@@ -32,7 +38,7 @@ func (b *Body) Write(p []byte) (int, error) {
 	for len(p) > 0 {
 		last := len(b.pieces) - 1
 		if last < 0 || len(b.pieces[last]) == cap(b.pieces[last]) {
-			b.pieces = append(b.pieces, make([]byte, 0, min(pieceSize, max(len(p), 512))))
+			b.pieces = append(b.pieces, make([]byte, 0, b.room(len(p))))
 			last++
 		}
 		piece := b.pieces[last]
@@ -43,6 +49,14 @@ func (b *Body) Write(p []byte) (int, error) {
 	}
 	b.wake()
 	return n, nil
+}
+
+// room is the size of the next piece, which begins with n bytes.
+func (b *Body) room(n int) int {
+	if left := b.expect - b.size; left >= int64(n) {
+		return int(min(left, largePiece))
+	}
+	return min(pieceSize, max(n, 512))
 }
 
 func (b *Body) wake() {

@@ -240,7 +240,7 @@ func readSaved(path string) (*Entry, error) {
 	if err := gob.NewDecoder(f).Decode(&s); err != nil {
 		return nil, err
 	}
-	e := &Entry{Key: s.Key, vary: s.Vary, varied: s.Varied, tags: s.Tags, fresh: s.Fresh, born: s.Born, Body: &Body{},
+	e := &Entry{Key: s.Key, vary: s.Vary, varied: s.Varied, tags: s.Tags, fresh: s.Fresh, born: s.Born, Body: &Body{expect: int64(len(s.Body))},
 		control: control{present: true, noCache: s.Control.NoCache, mustRevalidate: s.Control.MustRevalidate, proxyRevalidate: s.Control.ProxyRevalidate,
 			whileRevalidate: s.Control.WhileRevalidate, ifError: s.Control.IfError}}
 	e.Head = http1.ResponseHead{Status: s.Status, Reason: s.Reason}

@@ -33,7 +33,7 @@ func newEntry(s *Settings, key string, req *http1.Head, h *http1.ResponseHead, s
 	if !keep {
 		return nil, false
 	}
-	e := &Entry{Key: key, Head: cloneHead(h), Body: &Body{}, control: c, fresh: fresh, vary: varyOf(&h.Head)}
+	e := &Entry{Key: key, Head: cloneHead(h), Body: &Body{expect: h.ContentLength}, control: c, fresh: fresh, vary: varyOf(&h.Head)}
 	e.varied = varied(e.vary, req)
 	e.born, e.Aged = bornAt(&h.Head, sent, got), h.GetID(http1.FieldAge) != nil
 	for v := range h.Values("Cache-Tag") {
