@@ -25,6 +25,7 @@ type fixOptions struct {
 	journal string
 	within  time.Duration
 	detail  bool
+	wish    remedy.Wish
 }
 
 func newFixCmd(s streams) *cobra.Command {
@@ -71,6 +72,7 @@ cause stands still, 2 undecided, 3 nothing could be observed, 4 internal error,
 	o.format.flag(c, "form of the output")
 	f.BoolVar(&o.detail, "detail", false, "every line of what would change, not one screen")
 	o.flagJournal(f)
+	flagWish(f, &o.wish, "")
 	f.DurationVar(&o.within, "within", remedy.DefaultWithin, "the guard takes everything back when the fix is not proved by then")
 	return c
 }

@@ -20,6 +20,7 @@ type fixLoop struct {
 	yes     bool
 	journal string
 	within  time.Duration
+	wish    remedy.Wish
 }
 
 // maxLoops bounds the loop: more causes than these one behind the other are
@@ -31,6 +32,7 @@ func (l *fixLoop) flags(c *cobra.Command) {
 	f.BoolVar(&l.on, "fix", false, "carry out the fix on this machine, or with --ssh there, look again, and go on until healthy, undecided, or nothing safe is left")
 	f.BoolVar(&l.yes, "yes", false, "with --fix: do not ask; needed without a terminal")
 	f.StringVar(&l.journal, "journal", "", "with --fix: `DIR`ectory of the journal, with --ssh on the host")
+	flagWish(f, &l.wish, "with --fix: ")
 	f.DurationVar(&l.within, "within", remedy.DefaultWithin, "with --fix: the guard takes a fix back when it is not proved by then")
 }
 
@@ -64,7 +66,7 @@ func (l *fixLoop) run(ctx context.Context, s streams, b *originward.Bundle, ask 
 			}
 			fmt.Fprintln(s.out)
 		}
-		kept, err := fixBundle(ctx, said, b, ask, fixOptions{look: look, yes: l.yes, journal: l.journal, within: l.within})
+		kept, err := fixBundle(ctx, said, b, ask, fixOptions{look: look, yes: l.yes, journal: l.journal, within: l.within, wish: l.wish})
 		var status *statusError
 		if err != nil && (!errors.As(err, &status) || status.err != nil) {
 			return err

@@ -22,6 +22,11 @@ func (o *fixOptions) flagJournal(f *pflag.FlagSet) {
 	f.StringVar(&o.journal, "journal", "", "`DIR`ectory of the journal, with --ssh on the host (default: $ORIGINWARD_JOURNAL, else "+remedy.DefaultJournal+")")
 }
 
+// flagWish asks for cures that are trade-offs.
+func flagWish(f *pflag.FlagSet, w *remedy.Wish, when string) {
+	f.BoolVar(&w.LowerMode, "lower-ssl-mode", false, when+"where the CDN refuses the origin's certificate, lower its SSL mode to full instead of issuing one: a trade-off")
+}
+
 // journalHere is where journals lie on this machine: where the flag or the
 // environment says, root's place, or the user's own.
 func journalHere(flag string) string {
@@ -94,7 +99,7 @@ func fixHere(ctx context.Context, s streams, b *originward.Bundle, ask diagnose.
 	}
 	p := newProgress(s)
 	p.say("working out the plan")
-	plan, err := remedy.MakePlan(ctx, b, remedy.API{Base: ask.CDNAPI, TokenFile: absolute(o.look.cdnTokenFile)}, scope)
+	plan, err := remedy.MakePlan(ctx, b, remedy.API{Base: ask.CDNAPI, TokenFile: absolute(o.look.cdnTokenFile)}, scope, o.wish)
 	if err == nil {
 		p.say("simulating")
 		err = remedy.Simulate(ctx, &plan, b)
@@ -146,7 +151,7 @@ func fixThere(ctx context.Context, s streams, b *originward.Bundle, ask diagnose
 	if err != nil {
 		return fixPart{}, err
 	}
-	return thereRun(ctx, s, remote.FixTask{Bundle: raw}, ask, o)
+	return thereRun(ctx, s, remote.FixTask{Bundle: raw, Wish: o.wish}, ask, o)
 }
 
 func thereRun(ctx context.Context, s streams, t remote.FixTask, ask diagnose.Ask, o fixOptions) (part fixPart, err error) {

@@ -81,6 +81,7 @@ func joined(a, b remedy.Shown) remedy.Shown {
 	}
 	a.Causes, a.Steps, a.Changes = append(a.Causes, b.Causes...), append(a.Steps, b.Steps...), append(a.Changes, b.Changes...)
 	a.Left, a.Better, a.Checks = append(a.Left, b.Left...), append(a.Better, b.Better...), append(a.Checks, b.Checks...)
+	a.TradeOffs = append(a.TradeOffs, b.TradeOffs...)
 	return a
 }
 
@@ -137,6 +138,9 @@ func fixPlanText(s streams, p remedy.Shown, detail bool) {
 	}
 	for _, b := range p.Better {
 		fmt.Fprintf(w, "\nBetter: %s\n", escape.Line(b, 600))
+	}
+	for _, t := range p.TradeOffs {
+		fmt.Fprintf(w, "\nNot done, a trade-off: %s\n", escape.Line(t, 600))
 	}
 	for _, l := range p.Left {
 		fmt.Fprintf(w, "\nNot done here: %s: %s\n", l.Cause, escape.Line(l.Why, 600))

@@ -25,7 +25,7 @@ func Fix(ctx context.Context, w *World, o Options) (r FixResult) {
 		return r
 	}
 	defer func() { r.Took = time.Since(began) }()
-	o.ownZone = curedAtCDN(w)
+	o.ownZone = needsZone(w)
 	s, err := UpWith(ctx, w, o)
 	if err == nil && s.ownZone {
 		err = s.makeZone(ctx)
@@ -74,7 +74,7 @@ func (s *Stage) fixAndUndo(ctx context.Context, r *FixResult) error {
 		return err
 	}
 	run, undo := s.runFix, func(id string) error { _, err := s.Origin.Run(ctx, installed, "undo", id); return err }
-	if s.ownZone {
+	if curedAtCDN(s.World) {
 		run, undo = s.fixFromHere, func(id string) error {
 			_, err := s.Client.Run(ctx, s.Exe, "undo", id, "--journal", s.journal())
 			return err
@@ -244,7 +244,7 @@ var listings = []struct{ name, script string }{
 	{"listeners", `ss -Hltn | awk '{print $4}' | sort`},
 	{"processes", `ps -eo comm= | sort | uniq -c | grep -E 'nginx|apache2|haproxy|lighttpd|caddy|php-fpm|fail2ban|python3' || true`},
 	{"units", `ls -l /etc/systemd/system/*.wants /etc/rc*.d 2>/dev/null | grep -v ^total | awk '{print $9,$10,$11}'`},
-	{"files", `cd / && for d in etc var/www usr/local/bin usr/local/sbin opt; do find $d -xdev -type f ! -path usr/local/bin/originward -printf '%p %m %U %G\n' -o -type l -printf '%p -> %l\n'; done | sort; find etc var/www usr/local/bin usr/local/sbin opt -xdev -type f ! -path usr/local/bin/originward -print0 | xargs -0r sha256sum | sort`},
+	{"files", `cd / && for d in etc var/www usr/local/bin usr/local/sbin opt; do find $d -xdev -type f ! -path usr/local/bin/originward -printf '%p %m %U %G %TY-%Tm-%TdT%TT\n' -o -type d -printf '%p %m\n' -o -type l -printf '%p -> %l\n'; done | sort; find etc var/www usr/local/bin usr/local/sbin opt -xdev -type f ! -path usr/local/bin/originward -print0 | xargs -0r sha256sum | sort`},
 }
 
 // state is everything that a fix may change, by listing.

@@ -1,6 +1,9 @@
 package lab
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/originward/originward"
 	"github.com/originward/originward/internal/causes"
 	"github.com/originward/originward/internal/remedy"
@@ -55,4 +58,13 @@ func curedAtCDN(w *World) bool {
 		}
 	}
 	return len(w.Causes) > 0
+}
+
+// needsZone reports whether a world's cure changes the zone at the CDN, or has
+// its origin CA issue a certificate: the zone must be one that the API may write.
+func needsZone(w *World) bool {
+	issues := func(id originward.CauseID) bool {
+		return strings.HasPrefix(string(id), "tls.") || id == "listener.tls-port-missing"
+	}
+	return curedAtCDN(w) || w.Zone == nil && slices.ContainsFunc(w.Causes, issues)
 }

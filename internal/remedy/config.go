@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"time"
 )
 
 // Edit is the wanted content of one file.
@@ -42,6 +43,7 @@ func (c *Config) look() (configState, error) {
 			return was, err
 		}
 		g := f
+		g.Changed, g.Dirs = time.Time{}, nil
 		g.There, g.Content = !e.Remove, e.Content
 		if !f.There {
 			g.Mode = e.Mode

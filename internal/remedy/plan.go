@@ -46,7 +46,15 @@ var remedies = map[originward.CauseID]planner{
 	"tls.cert-not-reloaded":  planReloadCert,
 	"tls.chain-incomplete":   planChain,
 	"tls.plain-http-on-port": planTLSOn,
-	"tls.version-or-cipher":  planCiphers,
+
+	"tls.cert-expired":                planIssue,
+	"tls.cert-name-mismatch":          planIssue,
+	"tls.cert-default-or-self-signed": planIssue,
+	"tls.cert-revoked":                planIssue,
+	"tls.clock-skew":                  planIssue,
+	"tls.acme-blocked-by-proxy":       planIssue,
+	"listener.tls-port-missing":       planIssue,
+	"tls.version-or-cipher":           planCiphers,
 
 	"tls.upstream-sni-missing": planUpstreamSNI,
 
@@ -72,6 +80,17 @@ var remediesCDN = map[originward.CauseID]planner{
 	"dns.stale-address":     planAddress,
 }
 
+// lowered are the causes that a lower SSL mode at the CDN covers up.
+var lowered = []originward.CauseID{
+	"tls.cert-expired", "tls.cert-name-mismatch", "tls.cert-default-or-self-signed", "tls.cert-revoked", "tls.clock-skew", "tls.acme-blocked-by-proxy", "tls.chain-incomplete",
+}
+
+// Wish is what a person asks for beside the safest cure.
+type Wish struct {
+	// LowerMode covers certificates that are not accepted by a lower SSL mode.
+	LowerMode bool `json:"lower_mode,omitempty"`
+}
+
 // Scope says which part of a cure is wanted.
 type Scope int
 
@@ -85,12 +104,15 @@ const (
 
 // planner finds who plans the cure of a cause; mine is false where that is
 // another part's work.
-func (s Scope) planner(id originward.CauseID) (p planner, mine bool) {
-	p, cdn := remediesCDN[id]
-	if !cdn {
+func (s Scope) planner(id originward.CauseID, w Wish) (p planner, cdn, mine bool) {
+	p, cdn = remediesCDN[id]
+	switch {
+	case w.LowerMode && slices.Contains(lowered, id):
+		p, cdn = planLower, true
+	case !cdn:
 		p = remedies[id]
 	}
-	return p, s == ScopeAll || (s == ScopeCDN) == cdn
+	return p, cdn, s == ScopeAll || (s == ScopeCDN) == cdn
 }
 
 // site is what planners work from.
@@ -108,7 +130,7 @@ var ErrNoCause = errors.New("no cause stands proved or likely, so there is nothi
 // MakePlan works out what to do about every root cause of a bundle, on this
 // machine as it is now, and at the CDN where its API is at hand. Causes outside
 // the scope are passed over in silence.
-func MakePlan(ctx context.Context, b *originward.Bundle, api API, scope Scope) (Plan, error) {
+func MakePlan(ctx context.Context, b *originward.Bundle, api API, scope Scope, wish Wish) (Plan, error) {
 	d := diagnose.Explain(b, diagnose.Options{})
 	p := Plan{Host: d.Host, Causes: []originward.CauseID{}, Steps: []Step{}}
 	if len(d.RootCauses) == 0 {
@@ -124,7 +146,7 @@ func MakePlan(ctx context.Context, b *originward.Bundle, api API, scope Scope) (
 	for _, id := range d.RootCauses {
 		var err error
 		found := s.findings(id)
-		plan, mine := scope.planner(id)
+		plan, atCDN, mine := scope.planner(id, wish)
 		switch {
 		case !mine:
 			continue
@@ -133,8 +155,11 @@ func MakePlan(ctx context.Context, b *originward.Bundle, api API, scope Scope) (
 			continue
 		}
 		var steps []Step
-		if remediesCDN[id] == nil {
+		if !atCDN {
 			err = elsewhere
+		}
+		if slices.Contains(lowered, id) && !wish.LowerMode && s.strict() && !slices.Contains(p.TradeOffs, lowerText) {
+			p.TradeOffs = append(p.TradeOffs, lowerText)
 		}
 		if err == nil {
 			steps, err = plan(ctx, s, found)

@@ -253,7 +253,7 @@ func planProxyProtocol(_ context.Context, s *site, found []originward.Finding) (
 }
 
 // planTLSOn turns TLS on for a listener of a site that has its certificate.
-func planTLSOn(_ context.Context, s *site, found []originward.Finding) ([]Step, error) {
+func planTLSOn(ctx context.Context, s *site, found []originward.Finding) ([]Step, error) {
 	for _, w := range s.live() {
 		e := newWebEdit(w.Server)
 		for _, site := range w.Sites {
@@ -277,7 +277,7 @@ func planTLSOn(_ context.Context, s *site, found []originward.Finding) ([]Step, 
 			return e.step(s, w.Server+": speak TLS on the port", opReload)
 		}
 	}
-	return nil, errors.New("no certificate is configured for the site; install one (the CDN's origin CA issues them), then turn TLS on")
+	return planIssue(ctx, s, found) // no certificate is configured for the site
 }
 
 // planCiphers takes out the site's own list of ciphers and versions: the

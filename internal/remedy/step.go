@@ -71,6 +71,9 @@ type Plan struct {
 	Left []Left `json:"left,omitempty"`
 	// Better are cures that are to be preferred and cannot be carried out here.
 	Better []string `json:"better,omitempty"`
+	// TradeOffs are cures that were left alone for what they cost, each with the
+	// flag that asks for it.
+	TradeOffs []string `json:"trade_offs,omitempty"`
 	// Checks are the results of the simulation, one line each.
 	Checks []string `json:"checks,omitempty"`
 }

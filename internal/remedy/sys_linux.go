@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // supported tells why this system cannot be changed; nil = it can.
@@ -28,6 +30,36 @@ func owner(st fs.FileInfo) (uid, gid int) {
 		return int(s.Uid), int(s.Gid)
 	}
 	return -1, -1
+}
+
+// attributes are the extended attributes of a file, without those that the
+// kernel measures itself.
+func attributes(path string) map[string][]byte {
+	names := make([]byte, 64<<10) // the kernel's limit (XATTR_LIST_MAX)
+	n, err := unix.Listxattr(path, names)
+	if err != nil || n == 0 {
+		return nil
+	}
+	out := map[string][]byte{}
+	for _, name := range strings.Split(strings.TrimRight(string(names[:n]), "\x00"), "\x00") {
+		value := make([]byte, 64<<10) // XATTR_SIZE_MAX
+		n, err := unix.Getxattr(path, name, value)
+		if err == nil && name != "security.ima" && name != "security.evm" {
+			out[name] = value[:n]
+		}
+	}
+	return out
+}
+
+// setAttributes gives a new file the attributes of the one that it replaces. A
+// file system that knows none of them gave none.
+func setAttributes(path string, attrs map[string][]byte) error {
+	for name, value := range attrs {
+		if err := unix.Setxattr(path, name, value, 0); err != nil && !errors.Is(err, unix.ENOTSUP) {
+			return fmt.Errorf("attribute %s of %s: %w", name, path, err)
+		}
+	}
+	return nil
 }
 
 // lock takes the lock of an open file; false = another process has it.

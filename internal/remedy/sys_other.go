@@ -31,3 +31,7 @@ func (process) kill() {}
 func (process) runs() bool { return false }
 
 func resume(int, bool) error { return errSystem }
+
+func attributes(string) map[string][]byte { return nil }
+
+func setAttributes(string, map[string][]byte) error { return nil }

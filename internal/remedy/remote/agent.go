@@ -117,7 +117,7 @@ func (a *Agent) plan(ctx context.Context, t FixTask) (remedy.Plan, error) {
 	var p remedy.Plan
 	if t.Harden != nil {
 		p = remedy.Harden(b, t.Harden.Ports, t.Harden.Keep)
-	} else if p, err = remedy.MakePlan(ctx, b, remedy.API{}, remedy.ScopeHost); err != nil {
+	} else if p, err = remedy.MakePlan(ctx, b, remedy.API{}, remedy.ScopeHost, t.Wish); err != nil {
 		return p, err
 	}
 	return p, remedy.Simulate(ctx, &p, b)

@@ -25,6 +25,7 @@ type Task struct {
 type FixTask struct {
 	Bundle json.RawMessage `json:"bundle"`
 	Harden *Harden         `json:"harden,omitempty"`
+	Wish   remedy.Wish     `json:"wish,omitzero"`
 }
 
 // Harden are the ports that the CDN alone may reach, and who else may.
