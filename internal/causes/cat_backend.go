@@ -96,7 +96,6 @@ func backendStateCauses() []Cause {
 				Proof: "An AVC for name_connect in the audit log, and error 13 in the proxy's log.",
 				Alike: []Alike{{"backend.down", "error 111, not 13"}},
 				Fix:   "Set the boolean or policy.", Prevent: "Test in enforcing mode.",
-				World: "needs a kernel with the security module in force; the judgement is tested on bundles",
 			},
 		},
 	}

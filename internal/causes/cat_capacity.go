@@ -12,7 +12,6 @@ func connectionCauses() []Cause {
 				Proof: "The count equals the maximum, and drops grow or the kernel logs `table full, dropping packet`.",
 				Alike: []Alike{{"capacity.accept-backlog", "ListenOverflows grow; the table has room"}, {"firewall.host.port-closed", "a rule decides"}},
 				Fix:   "Raise the maximum, shorten time-outs, skip tracking for web ports.", Prevent: "Watch count against maximum.",
-				World: "the maximum is shared by all network namespaces of a machine; tested on bundles",
 			},
 		},
 		{
@@ -107,7 +106,6 @@ func resourceCauses() []Cause {
 				Proof: "The hit ratio collapses at the time of a purge; likely at most.",
 				Alike: []Alike{{"capacity.flood", "no purge"}},
 				Fix:   "Purge narrowly, use a tiered cache or object storage.", Prevent: "Tiered cache; stale while revalidate.",
-				World: "needs a CDN's cache and audit log; the judgement is tested on bundles",
 			},
 		},
 		{

@@ -84,7 +84,6 @@ func cdnRunningCauses() []Cause {
 				Proof: "The failing request is a subrequest to the same zone, and no origin exists for the name; likely at most without the worker's code.",
 				Alike: []Alike{{"dns.placeholder-without-route", "no worker takes the name"}},
 				Fix:   "Call the handler in process, use a service binding or the strictly-public fetch flag.", Prevent: "Never fetch the own host from a worker.",
-				World: "needs the vendor's worker runtime; the judgement is tested on bundles",
 			},
 		},
 		{
@@ -96,7 +95,6 @@ func cdnRunningCauses() []Cause {
 				Proof: "Direct access to the port works, and a worker takes the name; likely at most without its code.",
 				Alike: []Alike{{"listener.wrong-port", "no worker is involved"}},
 				Fix:   "Use 80 or 443, or a tunnel.", Prevent: "Keep origins of workers on 443.",
-				World: "needs the vendor's worker runtime; the judgement is tested on bundles",
 			},
 		},
 		{
@@ -119,7 +117,6 @@ func cdnRunningCauses() []Cause {
 				Proof: "Not from one site: the CDN's status page and other origins tell. Possible at most from here.",
 				Alike: []Alike{{"lookalike.visitor-isp-block", "no page at all, from one provider only"}, {"path.transit-loss", "only some places fail"}},
 				Fix:   "Wait or fail over; change nothing at the origin.", Prevent: "Have a second CDN or a way to go grey.",
-				World: "an edge's own failure towards many origins cannot be told on one machine",
 			},
 		},
 	}

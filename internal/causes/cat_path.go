@@ -20,7 +20,6 @@ func pathCauses() []Cause {
 				Proof: "A trace ends inside the provider, and other customers fail too; likely at most from here.",
 				Alike: []Alike{{"dns.stale-address", "the server is alive at another address"}, {"firewall.host.port-closed", "another port answers"}},
 				Fix:   "Fail over; wait.", Prevent: "A second origin.",
-				World: "that other customers fail too cannot be seen on one machine",
 			},
 		},
 		{

@@ -238,6 +238,9 @@ func (v *View) workerOn() Ans {
 	return Unseen(lookRules)
 }
 
+// WorkerTakes reports whether a worker of the CDN was seen to take the name.
+func (v *View) WorkerTakes() bool { return v.workerOn().IsYes() }
+
 // judgeWorkerSelfFetch: a worker fetches its own name, and there is no origin.
 func judgeWorkerSelfFetch(v *View) []Verdict {
 	w := v.workerOn()

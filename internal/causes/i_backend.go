@@ -133,6 +133,21 @@ func (v *View) notElsewhere(u inner) Ans {
 	return Yes("no other application listens on the host", v.listeners[0].ID)
 }
 
+// backendWent answers whether the proxy of a leg lost its backend: what crashes
+// breaks its connections off, or refuses them until it is started anew. Other
+// failures of the proxy have other reasons. A leg without a proxy's log, or
+// without a backend, tells neither.
+func (v *View) backendWent(l *Leg) Ans {
+	if !slices.ContainsFunc(v.upstreams(), func(u inner) bool { return u.leg == l }) {
+		return Unseen(lookLogs)
+	}
+	if a := v.Logged("the proxy lost its backend", nil, fact.LogUpstreamClosed, fact.LogUpstreamRefused); a.IsYes() {
+		return a
+	}
+	return v.Logged("the proxy's log tells of another failure", nil, fact.LogUpstreamDenied, fact.LogUpstreamNoPort, fact.LogUpstreamTimeout, fact.LogUpstreamTLS,
+		fact.LogUpstreamResolve, fact.LogUpstreamHeader, fact.LogUpstreamInvalid).Not()
+}
+
 // judgeBackendWrongPort: the proxy points at the wrong port or scheme.
 func judgeBackendWrongPort(v *View) []Verdict {
 	var out []Verdict
@@ -224,7 +239,11 @@ func judgeBackendCrashed(v *View) []Verdict {
 		if !fails.IsYes() {
 			continue
 		}
-		c := newCase("backend.crashed", originward.Subject{Addr: l.Addr(), Port: l.Port, Family: l.Origin.Family(), Unit: lines[0].Program}).Explains(keys...)
+		program := lines[0].Program
+		if program == "kernel" {
+			program = lines[0].Target
+		}
+		c := newCase("backend.crashed", originward.Subject{Addr: l.Addr(), Port: l.Port, Family: l.Origin.Family(), Unit: program}).Explains(keys...)
 		c.Must("Does the origin fail?", fails)
 		c.Must("Do the logs of that time show crashes?", crash)
 		own := No("the kernel's log is the whole machine's, and no server's own log tells of it", crash.By...)
@@ -232,9 +251,12 @@ func judgeBackendCrashed(v *View) []Verdict {
 			own = Yes("the server's own log: "+lines[i].Text, crash.By...)
 		}
 		c.Ask("Is it this server's own log?", own, originward.Likely, originward.Likely)
+		if !own.IsYes() {
+			c.Ask("Does the proxy's log show a backend that went away?", v.backendWent(l), originward.Possible, originward.Likely)
+		}
 		c.Apart("Is no close on purpose configured or logged?", v.closedOnPurpose(l).Not())
 		c.Says("workers of the server crash", "The log of the failing time shows crashes: "+lines[0].Text)
-		f := fix("Roll back the last update, or switch off the module that crashes.", onHost("journalctl -u "+firstOf(lines[0].Program, "SERVICE")+" --since -1h; coredumpctl list", ""))
+		f := fix("Roll back the last update, or switch off the module that crashes.", onHost("journalctl -u "+firstOf(program, "SERVICE")+" --since -1h; coredumpctl list", ""))
 		f.Verify = v.diagnoseAgain()
 		out = append(out, c.Fix(f).Done())
 	}

@@ -145,11 +145,28 @@ func judgeWorkers(v *View) []Verdict {
 		c.v.Subject.File, c.v.Subject.Line = place.File, place.Line
 		c.Says("all workers of "+firstOf(lines[0].Program, "the server")+" are busy", "Seen at the failing time: "+lines[0].Text)
 		f := fix("Find what holds the workers; raise the limit within the machine's memory.",
-			edit(place, "raise it (pm.max_children, MaxRequestWorkers, worker_connections)"), onHost("reload "+firstOf(lines[0].Program, "the server"), ""))
+			edit(place, "raise "+limitOf(lines[0].Program)), onHost("reload "+firstOf(lines[0].Program, "the server"), ""))
 		f.Verify = "no new line of that limit in the log, and " + v.diagnoseAgain()
 		c.Fix(f)
 		return true
 	})
+}
+
+// limitOf is the name of a program's limit of workers or connections.
+func limitOf(program string) string {
+	switch {
+	case hasAny(program, "php"):
+		return "pm.max_children"
+	case hasAny(program, "apache", "httpd"):
+		return "MaxRequestWorkers"
+	case hasAny(program, "nginx"):
+		return "worker_connections"
+	case hasAny(program, "haproxy"):
+		return "maxconn"
+	case hasAny(program, "lighttpd"):
+		return "server.max-connections"
+	}
+	return "the limit of workers that the log names"
 }
 
 // backendNotRefused answers whether no backend refuses connections: that
@@ -174,7 +191,7 @@ func (v *View) backendNotRefused(l *Leg) Ans {
 func (v *View) workerSetting(program string) fact.Place {
 	for _, it := range v.Live() {
 		for _, s := range it.Fact.Settings {
-			if hasAny(s.Name, "worker_connections", "maxrequestworkers", "max_children", "maxconn") && (program == "" || hasAny(program, it.Fact.Server, "php")) {
+			if hasAny(s.Name, "worker_connections", "maxrequestworkers", "maxconn", "max-connections") && (program == "" || hasAny(program, it.Fact.Server)) {
 				return s.Place
 			}
 		}

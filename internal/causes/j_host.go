@@ -3,6 +3,7 @@ package causes
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/originward/originward"
 	"github.com/originward/originward/fact"
@@ -274,7 +275,7 @@ func judgeStampede(v *View) []Verdict {
 	for _, it := range v.events {
 		for _, e := range it.Fact.Events {
 			if d := v.At.Sub(e.At); hasAny(e.Action+" "+e.Text, "purge") && d >= 0 && d.Minutes() <= 30 {
-				purge = Yes("the cache was purged "+d.String()+" before", it.ID)
+				purge = Yes("the cache was purged "+d.Round(time.Second).String()+" before", it.ID)
 			}
 		}
 	}

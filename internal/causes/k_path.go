@@ -185,20 +185,47 @@ func judgeProviderOutage(v *View) []Verdict {
 		if l.Used == fact.No || !l.Main || !gone.IsYes() || len(l.Bads) == 0 {
 			continue
 		}
-		if v.otherPortOpen(l).IsYes() || v.Has(originward.Host) && v.HostIs(l.Addr()).IsYes() && !v.tracedShort(l).IsYes() {
+		if v.otherPortOpen(l).IsYes() || v.Has(originward.Host) && v.HostIs(l.Addr()).IsYes() && !v.endsShort(l).IsYes() {
 			continue
 		}
 		fails, keys := v.Fails(l, 522, 523, 521)
 		c := newCase("path.provider-outage", l.Subject()).Explains(keys...).Vague()
 		c.Must("Does the connect fail?", fails)
 		c.Must("Does no port of the address answer?", gone)
-		c.Ask("Does the path end inside the provider's network?", v.tracedShort(l), originward.Possible, originward.Possible)
+		c.Ask("Does the path end inside the provider's network?", v.endsShort(l), originward.Possible, originward.Possible)
 		c.AtMost(originward.Likely, "whether others at the provider fail too cannot be seen from here")
 		c.Says("the provider's network or the machine is down", "No port of "+l.Addr().String()+" answers from outside. A dead machine, a wrong address, a firewall that drops everything and an outage of the provider look the same.")
 		c.Fix(fix("Look at the provider's status page and the machine's console; fail over if there is another origin.", atProvider("ticket with the trace and the times of failure")))
 		out = append(out, c.Done())
 	}
 	return out
+}
+
+// endsShort answers whether the path to the leg ends before the host: by a trace,
+// or because connects from outside are answered as unreachable while the host
+// itself would take them.
+func (v *View) endsShort(l *Leg) Ans {
+	if a := v.tracedShort(l); a.Known() {
+		return a
+	}
+	back := directIs(l, "is answered as unreachable", OutUnreachable)
+	if admits := v.admits(l); back.IsYes() && admits.IsYes() && v.outsideReaches(l) {
+		return Yes("connects from outside are answered as unreachable, and the host itself would take them", addIDs(back.By, admits.By)...)
+	}
+	return Unseen(lookPath)
+}
+
+// outsideReaches reports whether the place from which connects to the leg were
+// tried has a route to anywhere in that family.
+func (v *View) outsideReaches(l *Leg) bool {
+	for _, o := range v.own {
+		for _, f := range o.Fact.Families {
+			if f.Usable == fact.No && (f.Family == originward.IP6) == l.Addr().Is6() {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // tracedShort answers whether a trace towards the leg ends before it, by a word

@@ -16,6 +16,7 @@ func (e *explained) settle() {
 		e.needs(&e.verdicts[i])
 		e.ofTheOrigin(&e.verdicts[i])
 		e.ofToday(&e.verdicts[i])
+		e.byWorker(&e.verdicts[i])
 		e.latent(&e.verdicts[i])
 	}
 	e.eitherWay()
@@ -52,6 +53,18 @@ func (e *explained) ofTheOrigin(v *causes.Verdict) {
 	if here := e.view.HostIs(v.Subject.Addr); !here.Known() && len(here.By) == 0 {
 		v.Lower(originward.Likely, "nothing tells whether the host that was looked at has "+v.Subject.Addr.String())
 		v.Next = here.Look.Next()
+	}
+}
+
+// byWorker caps a proof on an address where a worker of the CDN takes the name
+// and nothing shows that the edge went to that address for it: what the worker
+// asks for, nobody told.
+func (e *explained) byWorker(v *causes.Verdict) {
+	if v.Standing != originward.Proved || !v.Subject.Addr.IsValid() || !e.view.WorkerTakes() {
+		return
+	}
+	if l := e.leg(v.Subject); l == nil || len(l.Exact) == 0 {
+		v.Lower(originward.Likely, "a worker takes the name, and what it asks for stands in its code only")
 	}
 }
 

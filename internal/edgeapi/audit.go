@@ -2,7 +2,9 @@ package edgeapi
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/originward/originward/internal/escape"
@@ -48,11 +50,9 @@ func (a *API) auditLog(c *call) (*reply, error) {
 	}
 	err = a.view(c, func(t *store.Tx) error {
 		if name := c.URL.Query().Get("zone.name"); name != "" {
-			z, err := t.ZoneByName(name)
-			if err != nil {
+			if q.Zone, err = a.zoneNamed(t, name); err != nil {
 				return err
 			}
-			q.Zone = z.ID
 		}
 		entries, total, err := t.Log(q)
 		for _, e := range entries {
@@ -63,6 +63,21 @@ func (a *API) auditLog(c *call) (*reply, error) {
 	})
 	info.Count = len(out)
 	return &reply{result: out, info: info}, err
+}
+
+// zoneNamed is the id of a zone, be it in the store or in the configuration file:
+// purges of the latter are kept too.
+func (a *API) zoneNamed(t *store.Tx, name string) (string, error) {
+	z, err := t.ZoneByName(name)
+	if !errors.Is(err, store.ErrNotFound) {
+		return z.ID, err
+	}
+	for _, f := range a.edge.Config().Zones {
+		if strings.EqualFold(f.Name, name) {
+			return idOf(&f), nil
+		}
+	}
+	return "", err
 }
 
 func auditEntry(e store.Entry) auditOut {

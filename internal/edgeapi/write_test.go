@@ -601,6 +601,17 @@ func TestAuditOfTheAPI(t *testing.T) {
 		t.Errorf("actor %v", who)
 	}
 	k.refused("GET", "/user/audit_logs?since=yesterday", "", 400, codeBadRequest, "")
+
+	// A zone of the configuration file has no entry in the store, and its purges are kept.
+	const ofFile = "/user/audit_logs?zone.name=file.example"
+	if log := k.list(ofFile); len(log) != 0 {
+		t.Errorf("log before the purge: %v", log)
+	}
+	k.do("POST", "/zones/"+zoneID("file.example")+"/purge_cache", `{"purge_everything":true}`)
+	if log := k.list(ofFile); len(log) != 1 || log[0]["action"].(map[string]any)["type"] != "purge" {
+		t.Errorf("log of a zone of the file: %v", log)
+	}
+	k.refused("GET", "/user/audit_logs?zone.name=nobody.example", "", 404, 7003, "")
 }
 
 // keyPairPEM makes a certificate for names.

@@ -22,6 +22,7 @@ var families = []func() []*World{
 	againWorlds,
 	mixedWorlds,
 	healthyWorlds,
+	rareWorlds,
 	sharedWorlds,
 	systemdWorlds,
 	localWorlds,

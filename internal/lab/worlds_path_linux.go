@@ -70,7 +70,7 @@ func pathWorlds() []*World {
 			Cure:  routerSh("iptables -F FORWARD"),
 		},
 		{
-			Name: "host-gone", Title: "the machine is off", Undecided: true,
+			Name: "host-gone", Title: "the host's cable was pulled out, and the router before it says that there is no way", Causes: ids("path.provider-outage"), Stands: originward.Likely, Decides: outsideDecides,
 			Needs: []string{"nginx"}, Setup: healthyNginx, Break: routerSh("ip link set up2 down"), Cure: routerSh("ip link set up2 up; ip addr replace 2001:db8:a::1/64 dev up2 nodad"),
 		},
 	}

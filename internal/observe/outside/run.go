@@ -118,7 +118,7 @@ func (r *run) first(g goal) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	k := goalKey{g.addr, g.port}
-	seen := r.goals[k] || r.goals[goalKey{g.addr, 0}]
+	seen := r.goals[k] || r.goals[goalKey{g.addr, 0}] && slices.ContainsFunc(doors(0, r.ask), func(d door) bool { return d.port == g.port })
 	r.goals[k] = true
 	return !seen
 }

@@ -34,6 +34,7 @@ func run(ctx context.Context, env *collect.Env, configs *webconfig.Configs) ([]o
 	ours := ownAddress(env.Addresses(ctx))
 	list := files(ctx, env, configs)
 	total := newTally(env.CDN, env.Ray)
+	total.netns = ownNamespace()
 	sources := make([]fact.LogSource, len(list))
 	var mu sync.Mutex // guards total
 	var wg sync.WaitGroup

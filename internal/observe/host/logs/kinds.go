@@ -129,7 +129,7 @@ var rules = []rule{
 	row("fail2ban", fact.LogBan, `NOTICE\s+\[(?P<target>[^\]]+)\] (?:Restore )?Ban (?P<client>\S+)`),
 	row("crowdsec", fact.LogBan, `(?:ban on (?:Ip|Range)|\) : [^ ]+ ban on Ip) (?P<client>[0-9a-f.:/]+)`),
 
-	row("kernel", fact.LogConntrackFull, `nf_conntrack: .*table full`),
+	row("kernel", fact.LogConntrackFull, `nf_conntrack: .*table full(?: in netns (?P<target>\d+))?`),
 	row("kernel", fact.LogSYNFlood, `[Pp]ossible SYN flooding on port (?:\S*[.:\]])?(?P<target>\d+)`),
 	row("kernel", fact.LogOOM, `(?:Out of memory|Memory cgroup out of memory): Killed process \d+ \((?P<target>[^)]+)\)`),
 	row("kernel", fact.LogSegfault, `(?P<target>[^\s\[]+)\[\d+\](?: general protection|: segfault at| trap )`),

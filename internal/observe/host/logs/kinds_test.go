@@ -111,6 +111,24 @@ func TestForeignPacketsDoNotCount(t *testing.T) {
 	}
 }
 
+func TestForeignTablesDoNotCount(t *testing.T) {
+	for _, c := range []struct {
+		line string
+		n    int
+	}{
+		{"nf_conntrack: nf_conntrack: table full, dropping packet", 1},
+		{"nf_conntrack: nf_conntrack: table full in netns 4026532265, dropping packet", 1},
+		{"nf_conntrack: nf_conntrack: table full in netns 4026531840, dropping packet", 0},
+	} {
+		tl := newTally(nobody, "")
+		tl.netns = "4026532265"
+		kernelLine("kernel", time.Unix(0, 0), c.line, tl, nil)
+		if got := tl.sorted(); len(got) != c.n {
+			t.Errorf("%s: %+v", c.line, got)
+		}
+	}
+}
+
 func nobody(netip.Addr) (string, netip.Prefix, bool) { return "", netip.Prefix{}, false }
 
 func TestParseAccess(t *testing.T) {

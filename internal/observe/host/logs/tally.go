@@ -23,6 +23,7 @@ type cdnOf func(netip.Addr) (name string, in netip.Prefix, ok bool)
 type tally struct {
 	cdn   cdnOf
 	ray   string // of the failing request; its line is kept on its own
+	netns string // number of our network namespace; empty = not known
 	lines map[key]*fact.LogLine
 }
 
