@@ -188,15 +188,20 @@ func (v *View) backendNotRefused(l *Leg) Ans {
 	return Yes("no backend refuses connections")
 }
 
-func (v *View) workerSetting(program string) fact.Place {
+// workerSetting is where a program's limit is set. Of several, the last one
+// counts in Apache's configuration; elsewhere the first is the whole server's.
+func (v *View) workerSetting(program string) (p fact.Place) {
 	for _, it := range v.Live() {
 		for _, s := range it.Fact.Settings {
-			if hasAny(s.Name, "worker_connections", "maxrequestworkers", "maxconn", "max-connections") && (program == "" || hasAny(program, it.Fact.Server)) {
-				return s.Place
+			if !hasAny(s.Name, "worker_connections", "maxrequestworkers", "maxconn", "max-connections") || program != "" && !hasAny(program, it.Fact.Server) {
+				continue
+			}
+			if p = s.Place; it.Fact.Server != "apache" {
+				return p
 			}
 		}
 	}
-	return fact.Place{}
+	return p
 }
 
 func judgeFDLimit(v *View) []Verdict {
