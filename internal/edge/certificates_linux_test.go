@@ -141,7 +141,6 @@ func texts(c *config.Config) map[string][]string {
 	return out
 }
 
-// An ACME server that cannot be reached keeps nobody from being served.
 // lateDir is a directory that is removed when what is written into it beside the
 // edge's end, which nothing waits for, has been.
 func lateDir(t *testing.T) string {
@@ -161,6 +160,7 @@ func lateDir(t *testing.T) string {
 	return dir
 }
 
+// An ACME server that cannot be reached keeps nobody from being served.
 func TestACMEServerIsDown(t *testing.T) {
 	e, o, dead := hosts()
 	ap, _ := origin(t, o, 0, echoPath)

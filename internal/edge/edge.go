@@ -291,10 +291,14 @@ func (e *Edge) closeVisitors() {
 func (e *Edge) flushLog() {
 	t := time.NewTicker(logEvery)
 	defer t.Stop()
+	full := e.access.lines.Full()
 	for {
 		select {
 		case <-e.stop:
 			return
+		case <-full:
+			e.access.lines.Write() // the next tick tells of a failure
+			continue
 		case <-t.C:
 		}
 		if err := e.access.flush(); err != nil {
