@@ -17,6 +17,9 @@ func judgeListenerNone(v *View) []Verdict {
 		c.Ask("Is the connection refused?", u.refused, originward.Likely, originward.Likely)
 		v.unserved(c, u, "Does no socket of the host serve the port?", outsideCap(v, u))
 		c.Ask("Is no web server running there, on other ports or addresses?", v.noServerElsewhere(u), originward.Possible, originward.Likely)
+		if b := v.cannotBind(u); b.text != "" {
+			c.AtMost(originward.Possible, "the server that should serve the port cannot: "+b.text)
+		}
 		c.Says("nothing listens on port "+itoa(int(u.leg.Port)), v.whyNone(u))
 		c.Fix(v.fixStart(u))
 		out = append(out, c.Done())

@@ -1,6 +1,7 @@
 package causes
 
 import (
+	"net/netip"
 	"slices"
 
 	"github.com/originward/originward"
@@ -123,14 +124,19 @@ func judgeBindFailed(v *View) []Verdict {
 	var out []Verdict
 	for _, u := range slices.Concat(v.unheardLegs(), v.takenLegs()) {
 		b := v.bindFailure(u)
-		if b.text == "" || u.taken.IsYes() && (b.errno != 98 || !dead(b.svc)) {
+		if b.text == "" || u.taken.IsYes() && (b.errno != 98 || !dead(b.svc) || u.byWeb && v.namesSite(b.svc) != fact.Yes) {
 			continue
 		}
 		subj := u.leg.Subject()
 		subj.Unit = b.unit
 		c := newCase("listener.bind-failed", subj).Explains(u.keys...)
 		c.Ask("Is the port refused, or answered by what is no web server?", u.refused, originward.Likely, originward.Likely)
-		c.Must("Did bind() fail for the port?", Yes("bind failed: "+b.text, b.by...))
+		if b.inferred {
+			c.Must("Is the server to listen where it cannot?", Yes(b.text, b.by...))
+			c.AtMost(originward.Likely, "no line of a log tells of the failed bind()")
+		} else {
+			c.Must("Did bind() fail for the port?", Yes("bind failed: "+b.text, b.by...))
+		}
 		if u.taken.IsYes() {
 			c.Proof("Does another program hold the port?", u.taken)
 		} else {
@@ -161,10 +167,11 @@ func (v *View) takenLegs() []unheard {
 			continue
 		}
 		held, by := v.Sockets(func(s fact.Socket) bool { return v.serves(s, l) })
-		if len(held) == 0 || slices.ContainsFunc(held, func(s fact.Socket) bool { return webKinds[s.Program] || appProgram(s.Program) }) {
+		if len(held) == 0 {
 			continue
 		}
-		out = append(out, unheard{leg: l, listening: v.Listening(l), refused: fails, keys: keys, servers: v.webServers(),
+		byWeb := slices.ContainsFunc(held, func(s fact.Socket) bool { return webKinds[s.Program] || appProgram(s.Program) })
+		out = append(out, unheard{leg: l, listening: v.Listening(l), refused: fails, keys: keys, servers: v.webServers(), byWeb: byWeb,
 			taken: Yes(socketText(held[0])+" holds the port", by...)})
 	}
 	return out
@@ -176,6 +183,7 @@ type bound struct {
 	errno      int
 	by         []string
 	svc        fact.Service
+	inferred   bool // from the configuration alone
 }
 
 // bindFailure finds the failure for the leg's port: where the service manager
@@ -185,12 +193,12 @@ func (v *View) bindFailure(u unheard) bound {
 		// A server that cannot bind one port serves none of its others.
 		whole := dead(s.Service) && v.wouldServe(s.Service, u.leg.Port) == fact.Yes
 		if e := s.StartError; e != nil && !running(s.Service) && bindText(e.Text) && (whole || speaksOfPort(e.Text, u.leg.Port)) {
-			return bound{e.Text, nameOf(s.Service), bindErrno(e.Text), []string{s.By}, s.Service}
+			return bound{e.Text, nameOf(s.Service), bindErrno(e.Text), []string{s.By}, s.Service, false}
 		}
 		if testFault(s.Test) == "bind" {
 			for _, e := range append(slices.Clone(s.Test.Errors), fact.Place{Text: s.Test.Output}) {
 				if bindText(e.Text) && (whole || speaksOfPort(e.Text, u.leg.Port)) {
-					return bound{e.Text, nameOf(s.Service), bindErrno(e.Text), []string{s.By}, s.Service}
+					return bound{e.Text, nameOf(s.Service), bindErrno(e.Text), []string{s.By}, s.Service, false}
 				}
 			}
 		}
@@ -201,7 +209,7 @@ func (v *View) bindFailure(u unheard) bound {
 		})
 	}, fact.LogBindFailed)
 	if len(lines) == 0 {
-		return bound{}
+		return v.cannotBind(u)
 	}
 	l := lines[0]
 	b := bound{text: l.Text, unit: l.Program, errno: l.Errno, by: by}
@@ -214,6 +222,39 @@ func (v *View) bindFailure(u unheard) bound {
 		}
 	}
 	return b
+}
+
+// cannotBind finds a stopped server that is to listen for the port on an address
+// which the host does not have, and on no other: no line tells of its bind(), and
+// it can only have failed.
+func (v *View) cannotBind(u unheard) bound {
+	for _, s := range u.servers {
+		if !dead(s.Service) || v.wouldServe(s.Service, u.leg.Port) != fact.Yes || v.namesSite(s.Service) == fact.No {
+			continue
+		}
+		for _, it := range v.web {
+			if it.Fact.Server != s.Kind {
+				continue
+			}
+			var foreign fact.Listen
+			others := false
+			for _, l := range it.Fact.Listens {
+				ap, err := netip.ParseAddrPort(l.Addr)
+				if l.Port != u.leg.Port {
+					continue
+				}
+				if err != nil || ap.Addr().IsUnspecified() || ap.Addr().IsLoopback() || !v.HostIs(ap.Addr()).IsNo() {
+					others = true
+				} else {
+					foreign = l
+				}
+			}
+			if foreign.Port != 0 && !others {
+				return bound{at(foreign.Place) + " listens on " + foreign.Addr + ", and the host does not have that address", nameOf(s.Service), 99, []string{s.By, it.ID}, s.Service, true}
+			}
+		}
+	}
+	return bound{}
 }
 
 // speaksOfPort reports whether a line names the port, or no port at all.

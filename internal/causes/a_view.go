@@ -16,7 +16,8 @@ type unheard struct {
 	refused   Ans      // the refusal as it was observed, outside, by the edge or on the host
 	keys      []string // failures it would explain
 	servers   []Service
-	taken     Ans // yes where a program that is no web server holds the port and answers
+	taken     Ans  // yes where a program that is not the port's own server holds it and answers
+	byWeb     bool // taken by a web server or an application, which may be meant to
 }
 
 // unheardLegs lists the legs that refuse, or that no socket of the host serves.
@@ -89,6 +90,9 @@ func (v *View) unserved(c *Case, u unheard, asks string, unseen originward.Stand
 	c.Ask(asks, u.listening.Not(), originward.RuledOut, unseen)
 	if !u.listening.IsNo() {
 		return c // what was not looked at is asked for above
+	}
+	if u.leg.Used == fact.Unknown && slices.ContainsFunc(v.Legs, func(l *Leg) bool { return l != u.leg && len(l.Exact) > 0 }) {
+		c.Ask("Is it the port that the edge contacts?", Unseen(lookMode), originward.RuledOut, originward.Possible)
 	}
 	return c.Apart("Is the port handed on to no other address?", v.Forwarded(u.leg).Not())
 }

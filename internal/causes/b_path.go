@@ -23,6 +23,13 @@ func (v *View) admits(l *Leg) Ans {
 	case len(g.CDN.Unsure) > 0:
 		return Ans{By: g.By, Says: "the packet filter's answer depends on its state", Look: &lookFirewall}
 	}
+	if to, by := v.redirectOf(l); to.IsValid() && !v.HostIs(to.Addr()).IsYes() {
+		if there := v.targetGone(to.Addr()).Not(); !there.IsYes() {
+			there.Says = "connections are handed on to " + to.String() + ": " + there.Says
+			there.By = addIDs(there.By, by)
+			return there
+		}
+	}
 	back := v.wayBack(l)
 	if !back.IsYes() {
 		return back

@@ -194,7 +194,7 @@ func judgeProxyHop(v *View) []Verdict {
 			continue
 		}
 		for _, h := range v.bannedHops(l) {
-			fails, keys := v.Fails(l, 521, 522, 523, 502, 504)
+			fails, keys := v.Fails(l, 521, 522, 523, 502, 503, 504, 520, 525)
 			subj := l.Subject()
 			subj.Ranges, subj.Name = []netip.Prefix{h.ban.Prefix}, h.name
 			c := newCase("ban.proxy-hop", subj).Explains(keys...)

@@ -63,6 +63,9 @@ func (v *View) neighbour(a netip.Addr) bool {
 // isHop answers whether a banned address is one through which visitors come: a
 // bridge gateway, a load balancer, the peer of the connections.
 func (v *View) isHop(h hop, l *Leg) Ans {
+	if to, by := v.redirectOf(l); to.IsValid() && h.ban.Prefix.Contains(to.Addr()) {
+		return Yes("connections to "+l.String()+" are handed on to "+to.String(), by...)
+	}
 	if h.ban.Gateway == fact.Yes {
 		return Yes(addrText(h.ban.Prefix)+" is a bridge gateway or load balancer of this host", h.by...)
 	}

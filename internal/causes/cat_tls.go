@@ -119,7 +119,7 @@ func handshakeCauses() []Cause {
 		},
 		{
 			ID: "tls.plain-http-on-port", Family: "G", Title: "the https port speaks plain HTTP", Codes: []int{525}, Where: onTheHost,
-			Needs: needs(needDirect), Judge: judgePlainHTTP,
+			Needs: needs(needDirect), After: ids("http.proxy-protocol", "listener.bind-failed"), Judge: judgePlainHTTP,
 			Doc: Doc{
 				What:  "The port to which the edge speaks TLS answers in plain HTTP: a virtual host without TLS, or a port published to the wrong one.",
 				Looks: "525.",

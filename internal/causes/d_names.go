@@ -179,10 +179,10 @@ func (v *View) nameDead(name string) Ans {
 // judgeLoop: the origin's own proxy leads back to the CDN.
 func judgeLoop(v *View) []Verdict {
 	var out []Verdict
-	says := v.EdgeSays(1000, 1002, 502, 508)
+	says := v.EdgeSays(1000, 1002, 502, 504, 508)
 	var keys []string
 	for _, b := range v.AllBads() {
-		if slices.Contains([]int{1000, 1002, 502, 508, 522, 524}, b.Code) {
+		if slices.Contains([]int{1000, 1002, 502, 504, 508, 522, 524}, b.Code) {
 			keys = append(keys, b.Key)
 		}
 	}

@@ -113,13 +113,16 @@ func judgeSNIUnmatched(v *View) []Verdict {
 			continue
 		}
 		other := h.leg.otherName()
-		if !named && other.IsNo() {
+		noSite := v.noSiteFor(h)
+		if !named && other.IsNo() && !noSite.IsYes() {
 			continue
 		}
 		c := v.tlsCase("tls.sni-unmatched", h)
 		c.Must("Does the server itself end the handshake?", Yes("the server answers with alert "+firstOf(h.fault.AlertName, itoa(h.fault.Alert-1000)), h.by))
 		if named {
 			c.Must("Does it say that it does not know the name?", Yes("the alert is unrecognized_name", h.by))
+		} else if other.IsNo() {
+			c.Must("Does the server, which ends handshakes so for names it has no certificate for, lack the name?", noSite)
 		} else {
 			c.Must("Does it complete for another name?", other)
 			c.Ask("Does the server's configuration lack the name?", v.nameConfigured(h.leg).Not(), originward.Possible, originward.Likely)
@@ -132,6 +135,22 @@ func judgeSNIUnmatched(v *View) []Verdict {
 		out = append(out, c.Fix(f).Done())
 	}
 	return out
+}
+
+// noSiteFor answers whether the port's server is one that has no default
+// certificate and says internal_error for every name it does not serve (Go's
+// crypto/tls, so Caddy), and does not serve this one.
+func (v *View) noSiteFor(h handshake) Ans {
+	socks, _ := v.OnPort(h.leg)
+	if h.fault.Alert != alertInternalError || !v.Here(h.leg) || !slices.ContainsFunc(socks, func(s fact.Socket) bool { return s.Program == "caddy" }) {
+		return Unseen(lookWeb)
+	}
+	for _, it := range v.Live() {
+		if it.Fact.Server == "caddy" && it.Fact.Parsed != fact.No && len(it.Fact.Sites) > 0 {
+			return v.nameConfigured(h.leg).Not()
+		}
+	}
+	return Unseen(lookWeb)
 }
 
 func placeText(p fact.Place) string {
@@ -183,6 +202,9 @@ func judgePlainHTTP(v *View) []Verdict {
 		c := v.tlsCase("tls.plain-http-on-port", h)
 		c.Must("Is the ClientHello not answered with TLS?", Yes(strings.TrimSpace("the port does not answer a ClientHello with TLS "+h.fault.Sample), h.by))
 		c.Must("Does the port speak plain HTTP?", speaks)
+		if _, x, ok := h.leg.variant(fact.VariantPlainHTTP); ok && x.Fact.Response != nil && x.Fact.Response.Status == 400 {
+			c.AtMost(originward.Likely, "a plain request gets 400 as well: something before the server may put bytes in front of what comes")
+		}
 		place := v.plainPlace(h.leg)
 		c.v.Subject.File, c.v.Subject.Line = place.File, place.Line
 		c.Says("the https port speaks plain HTTP", h.leg.String()+" answers in plain HTTP where the edge speaks TLS"+placeText(place)+".")

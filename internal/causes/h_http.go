@@ -1,6 +1,7 @@
 package causes
 
 import (
+	"net/netip"
 	"slices"
 
 	"github.com/originward/originward"
@@ -228,7 +229,51 @@ func judgeProxyProtocol(v *View) []Verdict {
 		f.Verify = v.diagnoseAgain()
 		out = append(out, c.Fix(f).Done())
 	}
+	return append(out, v.headerUnasked()...)
+}
+
+// headerUnasked judges a proxy on the host that puts a PROXY header before
+// what it hands to a listener that expects none.
+func (v *View) headerUnasked() []Verdict {
+	var out []Verdict
+	for _, u := range v.upstreams() {
+		if !u.up.Proxy || !u.up.Addr.IsValid() || u.up.Local == fact.No {
+			continue
+		}
+		to, by, ok := v.listenerAt(u.up.Addr)
+		if !ok || to.Proxy {
+			continue
+		}
+		fails, keys := v.proxyFails(u.leg, 525, 520, 502, 503, 400)
+		subj := u.leg.Subject()
+		subj.File, subj.Line = u.up.Place.File, u.up.Place.Line
+		c := newCase("http.proxy-protocol", subj).Explains(keys...)
+		c.Ask("Does the edge fail after the connect?", fails, originward.Possible, originward.Likely)
+		c.Must("Does a proxy send PROXY protocol to a listener that expects none?",
+			Yes(at(u.up.Place)+" sends it to "+u.up.Name+", and the listener at "+at(to.Place)+" does not expect it", u.item.ID, by))
+		c.Says("a proxy sends PROXY protocol to a listener that does not expect it", at(u.up.Place)+" puts a PROXY header before what it hands to "+u.up.Name+", and "+at(to.Place)+" takes it for the request.")
+		f := fix("Let the listener expect PROXY protocol, or let the proxy send none.", edit(to.Place, "add proxy_protocol (accept-proxy) to this listener"), v.reloadOf(u.item.Fact.Server))
+		f.Verify = v.diagnoseAgain()
+		out = append(out, c.Fix(f).Done())
+	}
 	return out
+}
+
+// listenerAt is the line of a running server's configuration that opens an
+// address and port.
+func (v *View) listenerAt(to netip.AddrPort) (fact.Listen, string, bool) {
+	for _, it := range v.Live() {
+		ls := slices.Clone(it.Fact.Listens)
+		for _, s := range it.Fact.Sites {
+			ls = append(ls, s.Listens...)
+		}
+		for _, l := range ls {
+			if l.Port == to.Port() && (hasAny(l.Addr, to.Addr().String()) || hasAny(l.Addr, "*", "0.0.0.0", "[::]") || l.Addr == itoa(int(l.Port))) {
+				return l, it.ID, true
+			}
+		}
+	}
+	return fact.Listen{}, "", false
 }
 
 func (v *View) proxyPlace(l *Leg) fact.Place {

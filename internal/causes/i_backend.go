@@ -357,7 +357,8 @@ func judgeWrongResolution(v *View) []Verdict {
 	for _, u := range v.upstreams() {
 		public := slices.ContainsFunc(u.up.Resolved, func(a netip.Addr) bool { return !private(a) && !v.HostIs(a).IsYes() })
 		failed := v.resolveFails(u.up)
-		if v.leadsToEdge(u.up) || !public && !failed.IsYes() || public && hasDot(u.up.Name) && u.up.Answers != fact.No {
+		full := public && hasDot(u.up.Name) // a full name may well mean another machine
+		if v.leadsToEdge(u.up) || !public && !failed.IsYes() || full && u.up.Answers != fact.No && (!v.deadUpstream(u).IsYes() || !v.servedHere(u.up)) {
 			continue
 		}
 		fails, keys := v.proxyFails(u.leg, 502, 504)
@@ -369,6 +370,9 @@ func judgeWrongResolution(v *View) []Verdict {
 		}
 		c.Must("Does the name mean something else here?", means)
 		c.Ask("Does what is there not answer?", v.deadUpstream(u), originward.Possible, originward.Likely)
+		if full && u.up.Answers == fact.Unknown {
+			c.AtMost(originward.Likely, "that the backend is the one on this host follows from the port alone")
+		}
 		c.Says("the backend's name means something else on this host", "The proxy forwards to "+u.up.Name+" ("+at(u.up.Place)+"): "+means.Says+".")
 		f := fix("Use the backend's full name, or the container network's own resolver.", edit(u.up.Place, "write the full name or the address of the backend"), v.reloadOf(u.item.Fact.Server))
 		f.Verify = "getent hosts " + u.up.Name + " gives the backend's address, and " + v.diagnoseAgain()
@@ -388,6 +392,15 @@ func (v *View) deadUpstream(u inner) Ans {
 		return Yes("the proxy's log: "+lines[0].Text, by...)
 	}
 	return Unseen(lookLogs)
+}
+
+// servedHere reports whether a program that is no web server listens on this host
+// on the port of an upstream that leads elsewhere.
+func (v *View) servedHere(u fact.Upstream) bool {
+	socks, _ := v.Sockets(func(s fact.Socket) bool {
+		return strings.HasSuffix(u.Name, ":"+itoa(int(s.Port))) && !webKinds[s.Program]
+	})
+	return len(socks) > 0
 }
 
 func hasDot(s string) bool { return slices.Contains([]byte(s), '.') }

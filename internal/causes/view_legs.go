@@ -176,7 +176,7 @@ func (v *View) exchangeToLeg(x fact.Item[fact.Exchange]) {
 		return
 	}
 	l := v.leg(o, f.Target.Port(), f.Scheme)
-	plain := f.Variant == fact.VariantPlain || f.Variant == fact.VariantSecondVisit || f.Variant == fact.VariantTCP
+	plain := plainLook(f.Variant)
 	switch {
 	case !plain:
 		l.Variants = append(l.Variants, x)
@@ -185,6 +185,11 @@ func (v *View) exchangeToLeg(x fact.Item[fact.Exchange]) {
 	default:
 		l.Direct = append(l.Direct, x)
 	}
+}
+
+// plainLook reports whether a variant is the edge's own way to ask.
+func plainLook(variant string) bool {
+	return variant == fact.VariantPlain || variant == fact.VariantSecondVisit || variant == fact.VariantTCP
 }
 
 // borrow takes exchanges from an address of the CDN for ordinary ones where

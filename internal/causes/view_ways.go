@@ -64,6 +64,16 @@ func (v *View) portsOfOrigin() []way {
 	}
 	var out []way
 	for _, x := range v.exchanges {
+		w := way{x.Fact.Scheme, x.Fact.Target.Port(), "", true}
+		// Only a port that was asked for is looked at in several ways.
+		if x.Vantage == originward.Outside && !plainLook(x.Fact.Variant) && w.port != 80 && w.port != 443 && cdnPort(w.scheme, w.port) && !slices.Contains(out, w) {
+			out = append(out, w)
+		}
+	}
+	if len(out) > 0 {
+		return out
+	}
+	for _, x := range v.exchanges {
 		if x.Vantage != originward.Outside {
 			continue
 		}

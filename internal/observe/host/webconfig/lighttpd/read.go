@@ -151,7 +151,7 @@ func (r *reader) sites(listens []fact.Listen) []fact.Site {
 func (r *reader) site(c cond, listens []fact.Listen) fact.Site {
 	s := fact.Site{Listens: listens}
 	file := func(name string) string {
-		for _, cc := range []cond{c, {field: `SERVER["socket"]`, text: ":443"}, {field: `SERVER["socket"]`, text: "[::]:443"}} {
+		for _, cc := range append([]cond{c, {field: `SERVER["socket"]`, text: ":443"}}, r.sockets()...) {
 			if v, ok := r.within(cc, name); ok {
 				return conf.Show(conf.Abs(v.val.first(), r.dir))
 			}
@@ -175,6 +175,20 @@ func (r *reader) site(c cond, listens []fact.Listen) fact.Site {
 	r.redirect(c, &s)
 	s.Refuses = r.refusals(c)
 	return s
+}
+
+// sockets are the sockets that settings stand under, in order.
+func (r *reader) sockets() []cond {
+	var out []cond
+	for _, s := range r.settings {
+		for _, c := range s.conds {
+			same := func(o cond) bool { return o.text == c.text }
+			if c.field == `SERVER["socket"]` && len(out) < maxEntries && !slices.ContainsFunc(out, same) {
+				out = append(out, c)
+			}
+		}
+	}
+	return out
 }
 
 // redirect finds url.redirect for every path, also under $HTTP["scheme"].
