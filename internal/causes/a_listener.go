@@ -20,6 +20,9 @@ func judgeListenerNone(v *View) []Verdict {
 		if b := v.cannotBind(u); b.text != "" {
 			c.AtMost(originward.Possible, "the server that should serve the port cannot: "+b.text)
 		}
+		if v.untested(u) {
+			c.AtMost(originward.Possible, "the server that should serve the port may refuse its configuration")
+		}
 		c.Says("nothing listens on port "+itoa(int(u.leg.Port)), v.whyNone(u))
 		c.Fix(v.fixStart(u))
 		out = append(out, c.Done())

@@ -14,7 +14,10 @@ func judgeConfigRejected(v *View) []Verdict {
 	var out []Verdict
 	for _, u := range v.unheardLegs() {
 		for _, s := range u.servers {
-			why := rejection(s.Service)
+			why, guess := rejection(s.Service), false
+			if why.File == "" && why.Text == "" {
+				why, guess = v.nameFailsAtStart(s), true
+			}
 			if why.File == "" && why.Text == "" || v.wouldServe(s.Service, u.leg.Port) == fact.No && !unparsed(v, s.Service) {
 				continue
 			}
@@ -23,6 +26,9 @@ func judgeConfigRejected(v *View) []Verdict {
 			c := newCase("listener.config-rejected", subj).Explains(u.keys...)
 			c.Ask("Is the port refused?", u.refused, originward.Likely, originward.Likely)
 			c.Must("Does the server refuse its configuration?", Yes(nameOf(s.Service)+" refuses its configuration: "+why.Text, s.By))
+			if guess {
+				c.AtMost(originward.Likely, "the test of its configuration did not end")
+			}
 			v.unserved(c, u, "Does no socket of the host serve the port?", originward.Likely)
 			c.Proof("Is this the server that should serve the port?", v.meant(s, u))
 			c.Says(nameOf(s.Service)+" refuses its configuration", configWhy(s.Service, why))
@@ -35,6 +41,39 @@ func judgeConfigRejected(v *View) []Verdict {
 		}
 	}
 	return out
+}
+
+// nameFailsAtStart is the backend line of a stopped server for whose name the
+// host finds no address, where the server's own test did not come to an end: it
+// waits for the resolver, as the server itself did.
+func (v *View) nameFailsAtStart(s Service) fact.Place {
+	if !dead(s.Service) || s.Test != nil || testCommand(s.Service) == "" {
+		return fact.Place{}
+	}
+	for _, it := range v.web {
+		for _, u := range it.Fact.Upstreams {
+			if it.Fact.Server != s.Kind || u.Runtime == fact.Yes || u.Addr.IsValid() || u.Socket != "" {
+				continue
+			}
+			for _, r := range v.resolution {
+				for _, n := range r.Fact.Names {
+					if n.Failure != "" && n.Name != "" && hasAny(u.Name, lower(n.Name)) {
+						p := u.Place
+						p.Text = n.Name + " has no address on this host (" + n.Failure + ")"
+						return p
+					}
+				}
+			}
+		}
+	}
+	return fact.Place{}
+}
+
+// untested answers whether nothing speaks against the configuration of the
+// stopped server that should serve the leg.
+func (v *View) untested(u unheard) bool {
+	s, ok := v.serverFor(u)
+	return ok && dead(s.Service) && s.Test == nil && testCommand(s.Service) != "" && v.nameFailsAtStart(s).Text != ""
 }
 
 // unparsed reports whether the configuration of a service could not be parsed,

@@ -128,6 +128,14 @@ func (v *View) hopBlocked(h hop, l *Leg) Ans {
 		return Unseen(lookFirewall)
 	}
 	bad := s.Verdict == fact.VerdictDrop || s.Verdict == fact.VerdictReject
+	for _, o := range v.Legs {
+		// What the hop sends comes to a port of the host's own, not to the one it
+		// was handed on from.
+		x, ok := v.Gate(o).SourceSeg(h.ban.Prefix.Addr())
+		if !bad && ok && s.Redirect.IsValid() && x.Rule != nil && v.banRule(x.Rule) && (x.Verdict == fact.VerdictDrop || x.Verdict == fact.VerdictReject) {
+			s, bad = x, true
+		}
+	}
 	return when(bad, addrText(h.ban.Prefix)+": "+s.Verdict+" by "+ruleText(s), g.By...)
 }
 

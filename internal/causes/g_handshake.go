@@ -141,8 +141,8 @@ func judgeSNIUnmatched(v *View) []Verdict {
 // certificate and says internal_error for every name it does not serve (Go's
 // crypto/tls, so Caddy), and does not serve this one.
 func (v *View) noSiteFor(h handshake) Ans {
-	socks, _ := v.OnPort(h.leg)
-	if h.fault.Alert != alertInternalError || !v.Here(h.leg) || !slices.ContainsFunc(socks, func(s fact.Socket) bool { return s.Program == "caddy" }) {
+	socks, _ := v.Sockets(func(s fact.Socket) bool { return s.Program == "caddy" && v.serves(s, h.leg) })
+	if h.fault.Alert != alertInternalError || !v.Here(h.leg) || len(socks) == 0 {
 		return Unseen(lookWeb)
 	}
 	for _, it := range v.Live() {

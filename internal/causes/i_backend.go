@@ -214,13 +214,22 @@ func (v *View) crashOfSite(l fact.LogLine) bool {
 			return (isWeb(unit[0].Service) || unit[0].Role == "backend") && v.ofSite(unit[0].Service)
 		}
 		// A unit of which no more is known: the proxy lost its backend in the same moment.
-		lost, _ := v.Lines(func(p fact.LogLine) bool { return l.At.Sub(p.At).Abs() < 2*time.Second }, fact.LogUpstreamClosed)
-		return len(lost) > 0
+		return v.lostAt(l.At)
 	case l.Kind == fact.LogSegfault && l.Target != "" && len(v.services) > 0:
-		socks, _ := v.Sockets(func(s fact.Socket) bool { return s.Program == l.Target })
+		if !webKinds[l.Target] && !v.lostAt(l.At) {
+			return false // the kernel writes of every program: a proxy must have lost its backend in that moment
+		}
+		socks, _ := v.Sockets(func(s fact.Socket) bool { return s.Program == l.Target || strings.HasPrefix(s.Program, l.Target) })
 		return len(socks) > 0 || len(v.Services(func(s fact.Service) bool { return sameProgram(s, l.Target) && installed(s) && v.ofSite(s) })) > 0
 	}
 	return true
+}
+
+// lostAt reports whether a proxy lost its backend in the middle of an answer at
+// a time.
+func (v *View) lostAt(t time.Time) bool {
+	lost, _ := v.Lines(func(p fact.LogLine) bool { return t.Sub(p.At).Abs() < 2*time.Second }, fact.LogUpstreamClosed)
+	return len(lost) > 0
 }
 
 // judgeBackendCrashed: workers crash while they answer.

@@ -156,7 +156,25 @@ func (v *View) leads(h Hit, l *Leg) bool {
 	case h.Code == 525 || h.Code == 526 || v.Mode.HTTPS.IsYes():
 		return l.Scheme == "https"
 	}
-	return true
+	to := v.wentTo(scheme)
+	return to == "" || l.Scheme == to
+}
+
+// wentTo is the scheme towards the origin of every request of visitors of a
+// scheme of which the edge says where it went; empty when it says of none, or
+// differs.
+func (v *View) wentTo(scheme string) string {
+	to := ""
+	for _, h := range v.Hits {
+		if !h.Origin.IsValid() || h.Scheme != scheme || h.To == "" || h.To == to {
+			continue
+		}
+		if to != "" {
+			return ""
+		}
+		to = h.To
+	}
+	return to
 }
 
 func (v *View) exchangeToLeg(x fact.Item[fact.Exchange]) {
