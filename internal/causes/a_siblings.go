@@ -27,7 +27,7 @@ func judgeTLSPortMissing(v *View) []Verdict {
 		if !served.IsYes() {
 			continue
 		}
-		c := newCase("listener.tls-port-missing", u.leg.Subject()).Explains(u.keys...)
+		c := newCase("listener.tls-port-missing", u.leg.Subject()).Explains(u.keys...).At(v.listenWhere(func(l fact.Listen) bool { return l.Port == plain.Port }))
 		c.Ask("Is the https port refused?", u.refused, originward.Likely, originward.Likely)
 		c.Must("Is the plain http port served?", served)
 		c.Must("Does the edge carry https visitors to the https port?", v.carriesHTTPS(u))
@@ -127,7 +127,7 @@ func judgeFamilyMissing(v *View) []Verdict {
 			continue
 		}
 		fam := familyName(string(u.leg.Origin.Family()))
-		c := newCase("listener.family-missing", u.leg.Subject()).Explains(u.keys...)
+		c := newCase("listener.family-missing", u.leg.Subject()).Explains(u.keys...).At(v.listenWhere(func(l fact.Listen) bool { return l.Port == u.leg.Port }))
 		c.Ask("Is the family refused?", u.refused, originward.Likely, originward.Likely)
 		c.Must("Is the other family served on the same port?", works)
 		unseen := originward.Likely
@@ -270,7 +270,7 @@ func judgeWrongPort(v *View) []Verdict {
 		if !elsewhere.IsYes() {
 			continue
 		}
-		c := newCase("listener.wrong-port", u.leg.Subject()).Explains(u.keys...)
+		c := newCase("listener.wrong-port", u.leg.Subject()).Explains(u.keys...).At(v.listenWhere(func(l fact.Listen) bool { return l.TLS == (u.leg.Port == 443) }))
 		c.Ask("Is the port that the edge contacts refused?", u.refused, originward.Likely, originward.Likely)
 		c.Must("Does the service answer on another port?", elsewhere)
 		v.unserved(c, u, "Does no socket of the host serve the port that the edge contacts?", originward.Likely)

@@ -168,7 +168,7 @@ func judgeBindFailed(v *View) []Verdict {
 		}
 		subj := u.leg.Subject()
 		subj.Unit = b.unit
-		c := newCase("listener.bind-failed", subj).Explains(u.keys...)
+		c := newCase("listener.bind-failed", subj).Explains(u.keys...).At(v.bindPlace(b.unit, u.leg.Port))
 		c.Ask("Is the port refused, or answered by what is no web server?", u.refused, originward.Likely, originward.Likely)
 		if b.inferred {
 			c.Must("Is the server to listen where it cannot?", Yes(b.text, b.by...))

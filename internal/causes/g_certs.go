@@ -70,7 +70,7 @@ func (v *View) certCase(id originward.CauseID, s served, reason Ans) *Case {
 	fails, keys := v.Fails(s.leg, 526)
 	subj := s.leg.Subject()
 	subj.Name = firstOf(s.leaf().CN, firstName(s.leaf()))
-	c := newCase(id, subj).Explains(keys...)
+	c := newCase(id, subj).Explains(keys...).At(v.certPlace(s))
 	worst := originward.Likely
 	if fails.IsNo() && !v.Mode.Validate.IsYes() {
 		worst = originward.Possible // an edge that does not check is served
@@ -159,7 +159,7 @@ func judgeNotReloaded(v *View) []Verdict {
 			continue
 		}
 		c := v.certCase("tls.cert-not-reloaded", s, Yes("the certificate that "+s.leg.String()+" serves ended on "+s.leaf().NotAfter.UTC().Format(time.DateOnly), s.by))
-		c.v.Subject.File = file.File
+		c.v.Subject.File, c.v.Subject.Line = file.File, 0
 		c.Proof("Is another, good certificate in the file that the server should serve?", Yes(file.File+" holds one that is good until "+file.Chain[0].NotAfter.UTC().Format(time.DateOnly), by))
 		c.Says("the renewed certificate was never loaded", file.File+" holds a renewed certificate, and the process still serves the old one: it was not reloaded after the renewal.")
 		f := fix("Reload the server, and let every renewal do it (deploy hook).", v.reloadServing(s.leg),

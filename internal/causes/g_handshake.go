@@ -262,7 +262,7 @@ func judgeVersionOrCipher(v *View) []Verdict {
 		if maybe && h.leg.otherName().IsYes() {
 			continue
 		}
-		c := v.tlsCase("tls.version-or-cipher", h)
+		c := v.tlsCase("tls.version-or-cipher", h).At(v.listenWhere(func(l fact.Listen) bool { return l.TLS && l.Port == h.leg.Port }))
 		c.Must("Does the server itself end the handshake over the offer?", Yes("the handshake ends with "+firstOf(h.fault.AlertName, h.fault.Detail), h.by))
 		limits := v.tlsLimits(h.leg)
 		if !sure {

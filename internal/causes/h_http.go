@@ -390,7 +390,7 @@ func judgeH2Origin(v *View) []Verdict {
 		if ok1 {
 			h1 = when(o1 == OutOK || o1 == OutBody, "over HTTP/1.1 the same request ends: "+string(o1), x1.ID)
 		}
-		c := newCase("http.h2-origin", l.Subject()).Explains(keys...)
+		c := newCase("http.h2-origin", l.Subject()).Explains(keys...).At(v.listenWhere(func(x fact.Listen) bool { return x.HTTP2 && x.Port == l.Port }))
 		c.Ask("Does the edge fail after the handshake?", fails, originward.Possible, originward.Likely)
 		c.Ask("Does the exchange fail over HTTP/2?", over, originward.Possible, originward.Possible)
 		c.Ask("Does the same work over HTTP/1.1?", h1, originward.RuledOut, originward.Possible)

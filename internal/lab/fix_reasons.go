@@ -28,8 +28,6 @@ var notHere = map[string]string{
 	"listener-none-lighttpd-stopped": "several stopped servers are configured for the port, and which of them was the site's nothing tells",
 	"app-denies-edge":                "where the application keeps its list, no file shows",
 	"fd-limit-app":                   "the application is no service whose limit the host knows how to raise",
-	"tls-cipher-haproxy":             "haproxy's TLS options are not written by a fix",
-	"upstream-sni-haproxy":           "haproxy's server lines are not written by a fix",
 	"tunnel-service-down":            "the application is no service that the host knows how to start",
 	"wrong-port-app":                 "no proxy is installed that could take the port",
 	"backend-down-nginx":             "the application is no service that the host knows how to start",

@@ -91,6 +91,8 @@ backend app
 
 const haproxyApp = "server app1 127.0.0.1:3000"
 
+const haproxyStart = "setsid haproxy -db -f /etc/haproxy/haproxy.cfg </dev/null >>/var/log/haproxy.log 2>&1 & echo $! >/run/haproxy.pid"
+
 // haproxy makes a step that starts haproxy with a configuration.
 func haproxy(conf string) step {
 	return func(ctx context.Context, s *Stage) error {
@@ -100,7 +102,7 @@ func haproxy(conf string) step {
 		if err := s.Origin.Write("/etc/haproxy/haproxy.cfg", conf); err != nil {
 			return err
 		}
-		return steps(sh("setsid haproxy -db -f /etc/haproxy/haproxy.cfg </dev/null >>/var/log/haproxy.log 2>&1 & echo $! >/run/haproxy.pid"), listens(443))(ctx, s)
+		return steps(sh(haproxyStart), listens(443))(ctx, s)
 	}
 }
 

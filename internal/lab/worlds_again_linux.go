@@ -43,6 +43,18 @@ server { listen 127.0.0.1:9443 ssl; server_name shop.example; ssl_certificate /e
 			w.Break = proxied(replace(good, "shop-pair.pem", "shop-pair.pem ssl-max-ver TLSv1.2 ciphers ECDHE-ECDSA-CHACHA20-POLY1305"))
 		}),
 		behind.with(func(w *World) {
+			w.Name, w.Title, w.Code, w.Causes, w.Decides = "plain-http-on-443-haproxy", "haproxy's bind line for 443 has no ssl and no crt", 525, ids("tls.plain-http-on-port"), outsideDecides
+			w.Break = proxied(replace(good, " ssl crt /etc/ssl/shop-pair.pem", ""))
+		}),
+		behind.with(func(w *World) {
+			w.Name, w.Title, w.Code, w.Causes = "wrong-port-haproxy", "haproxy binds 8080 and 8444, the CDN goes to 443", 521, ids("listener.wrong-port")
+			w.Break = steps(sh(haproxyStop), write("/etc/haproxy/haproxy.cfg", replace(good, ":::80", ":::8080", ":::443", ":::8444")), sh(haproxyStart), listens(8444))
+		}),
+		behind.with(func(w *World) {
+			w.Name, w.Title, w.Causes, w.Records = "family-missing-haproxy", "the name has an AAAA record, haproxy binds IPv4 only", ids("listener.family-missing"), bothFamilies
+			w.Break = proxied(replace(good, ":::80 v4v6", ":80", ":::443 v4v6", "0.0.0.0:443"))
+		}),
+		behind.with(func(w *World) {
 			w.Name, w.Title, w.Causes = "wedged-haproxy", "haproxy's process is stopped (SIGSTOP)", ids("backend.proxy-wedged")
 			w.Break, w.Cure = sh("kill -STOP $(pgrep -x haproxy)"), sh("kill -CONT $(pgrep -x haproxy)")
 		}),

@@ -42,6 +42,10 @@ func planWedged(_ context.Context, s *site, _ []originward.Finding) ([]Step, err
 func planUpstream(_ context.Context, s *site, _ []originward.Finding) ([]Step, error) {
 	for _, w := range s.live() {
 		e := newWebEdit(w.Server)
+		scheme := func(u fact.Upstream) bool { return u.Scheme == "http" && u.Speaks == "tls" }
+		if w.Server == "haproxy" && slices.ContainsFunc(w.Upstreams, scheme) {
+			return s.haproxyServers(w, "speak TLS to the backend, as it does", scheme)
+		}
 		for _, u := range w.Upstreams {
 			switch {
 			case u.Scheme == "http" && u.Speaks == "tls" && w.Server == "nginx":

@@ -108,13 +108,17 @@ func (s *site) raise(name string, want int, _ []originward.Finding) ([]Step, err
 
 // planUpstreamSNI has nginx send its backends the server name.
 func planUpstreamSNI(_ context.Context, s *site, _ []originward.Finding) ([]Step, error) {
+	nameless := func(u fact.Upstream) bool { return u.Scheme == "https" && u.SNI == fact.No }
 	for _, w := range s.live() {
+		if w.Server == "haproxy" && slices.ContainsFunc(w.Upstreams, nameless) {
+			return s.haproxyServers(w, "send the backend its server name", nameless)
+		}
 		if w.Server != "nginx" {
 			continue
 		}
 		e := newWebEdit("nginx")
 		for _, u := range w.Upstreams {
-			if u.Scheme != "https" || u.SNI != fact.No {
+			if !nameless(u) {
 				continue
 			}
 			err := e.at(u.Place, func(l string) (string, bool) {

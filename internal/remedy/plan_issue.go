@@ -39,7 +39,7 @@ func planIssue(_ context.Context, s *site, found []originward.Finding) ([]Step, 
 	}
 	for _, w := range s.candidates(found) { // a site that has none yet
 		for _, v := range w.Sites {
-			if v.Cert == "" && !v.Stream && v.RejectTLS == nil && s.isHost(v.Names) {
+			if v.Cert == "" && !v.Stream && v.RejectTLS == nil && (s.isHost(v.Names) || w.Server == "haproxy" && len(v.Listens) > 0) {
 				return s.firstCert(api, w, v, ports(found))
 			}
 		}
@@ -86,9 +86,13 @@ func (s *site) issueStep(o *OriginCert, e *webEdit) ([]Step, error) {
 		return nil, err
 	}
 	o.Put = *steps[0].Do.(*Config)
-	st := step("origincert", e.server+": serve a certificate that the CDN's origin CA issues for "+strings.Join(o.Names, ", "), o)
+	return []Step{issueTitle(o, e.server)}, nil
+}
+
+func issueTitle(o *OriginCert, server string) Step {
+	st := step("origincert", server+": serve a certificate that the CDN's origin CA issues for "+strings.Join(o.Names, ", "), o)
 	st.Risk = "browsers that come past the CDN do not trust it; whoever is to reach the origin directly needs a public certificate"
-	return []Step{st}, nil
+	return st
 }
 
 // lineEdit replaces what a pattern finds in a line.
@@ -167,46 +171,121 @@ func (s *site) zoneName() string {
 	return s.b.Host
 }
 
-// firstCert turns TLS on for a site of nginx that has no certificate: on the
-// listener of the port, or on new ones beside those of port 80.
+// firstCert turns TLS on for a site that has no certificate: on the listener of
+// the port, or on new ones beside those of port 80.
 func (s *site) firstCert(api API, w fact.WebConfig, v fact.Site, ports []uint16) ([]Step, error) {
-	if w.Server != "nginx" {
-		return nil, errors.New("how TLS is turned on for a site of " + w.Server + " without a certificate is not known here; a certificate of the CDN's origin CA is enough behind its proxy")
+	if v.Redirect != "" {
+		return nil, errors.New("the site only redirects: which one should answer with TLS, its owner knows")
 	}
 	o, err := newOriginCert(api, s.namesOf(v))
 	if err != nil {
 		return nil, err
 	}
 	o.Cert, o.KeyAt = filepath.Join(certDir, s.b.Host+".pem"), filepath.Join(certDir, s.b.Host+".key")
-	e, first := newWebEdit("nginx"), true
-	pair := func() string {
-		if !first {
-			return ""
-		}
-		first = false
-		return "; ssl_certificate " + o.Cert + "; ssl_certificate_key " + o.KeyAt
+	e := newWebEdit(w.Server)
+	switch w.Server {
+	case "nginx":
+		err = nginxFirst(e, v.Listens, ports, o)
+	case "haproxy":
+		o.KeyAt = ""
+		err = haproxyFirst(e, v.Listens, ports, o.Cert)
+	case "apache":
+		return s.apacheFirst(e, v, o)
+	default:
+		err = errors.New("how TLS is turned on for a site of " + w.Server + " without a certificate is not known here; a certificate of the CDN's origin CA is enough behind its proxy")
 	}
+	if err != nil {
+		return nil, err
+	}
+	return s.issueStep(o, e)
+}
+
+// nginxFirst writes the certificate behind the first listener that speaks TLS.
+func nginxFirst(e *webEdit, listens []fact.Listen, ports []uint16, o *OriginCert) error {
+	pair := "; ssl_certificate " + o.Cert + "; ssl_certificate_key " + o.KeyAt
 	there := false
-	for _, l := range v.Listens {
+	once := func() (text string) { text, pair = pair, ""; return text }
+	for _, l := range listens {
 		if !l.TLS && l.Port != 80 && slices.Contains(ports, l.Port) {
-			there = true
-			if err := e.listen(l, func(word, addr, rest string) string { return word + addr + " ssl" + rest + pair() }); err != nil {
-				return nil, err
+			if err := e.listen(l, func(word, addr, rest string) string { return word + addr + " ssl" + rest + once() }); err != nil {
+				return err
 			}
+			there = true
 		}
 	}
-	for _, l := range v.Listens {
+	for _, l := range listens {
 		if there || l.TLS || l.Port != 80 {
 			continue
 		}
 		err := e.listen(l, func(word, addr, rest string) string {
-			return word + addr + rest + "; " + word + strings.TrimSuffix(addr, "80") + "443 ssl" + rest + pair()
+			return word + addr + rest + "; " + word + strings.TrimSuffix(addr, "80") + "443 ssl" + rest + once()
 		})
 		if err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return s.issueStep(o, e)
+	return nil
+}
+
+// haproxyFirst has haproxy speak TLS on the port, or on 443 beside 80.
+func haproxyFirst(e *webEdit, listens []fact.Listen, ports []uint16, pair string) error {
+	if err := haproxyTLS(e, listens, ports, pair); err != nil || e.done > 0 {
+		return err
+	}
+	for _, l := range listens {
+		if l.TLS || l.Port != 80 {
+			continue
+		}
+		addr := strings.TrimSuffix(l.Addr, "80") + "443"
+		if err := e.bindBeside(l, addr, func(rest string) string { return " ssl crt " + pair + rest }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var (
+	hostBegins = regexp.MustCompile(`(?i)^(\s*<VirtualHost\s+)([^>]*):80(\s*>)`)
+	hostEnds   = regexp.MustCompile(`(?i)^\s*</VirtualHost>`)
+)
+
+// apacheFirst writes a virtual host for 443 beside that for 80, in a file of its
+// own, which loads the TLS module where it is off.
+func (s *site) apacheFirst(e *webEdit, v fact.Site, o *OriginCert) ([]Step, error) {
+	lines, err := e.file(v.Place.File)
+	if err != nil {
+		return nil, err
+	}
+	text := "# Written by originward fix.\n"
+	mods := "/etc/apache2/mods-available"
+	if there, err := readFile(mods + "/ssl.load"); err == nil && there.There { // Debian's layout; elsewhere the module is loaded where it is installed
+		text += "<IfModule !socache_shmcb_module>\n\tInclude " + mods + "/socache_shmcb.load\n</IfModule>\n" +
+			"<IfModule !ssl_module>\n\tInclude " + mods + "/ssl.load\n\tInclude " + mods + "/ssl.conf\n\tListen 443\n</IfModule>\n"
+	}
+	in, found := false, false
+	for i, l := range lines {
+		if !in && i+1 >= v.Place.Line && hostBegins.MatchString(l) {
+			in, found, l = true, true, hostBegins.ReplaceAllString(l, "${1}${2}:443${3}")
+		}
+		if in && hostEnds.MatchString(l) {
+			text += "\tSSLEngine on\n\tSSLCertificateFile " + o.Cert + "\n\tSSLCertificateKeyFile " + o.KeyAt + "\n" + l + "\n"
+			break
+		}
+		if in {
+			text += l + "\n"
+		}
+	}
+	if !found {
+		return nil, errUnknownForm
+	}
+	svc, ok := s.serving("apache")
+	if !ok {
+		return nil, errors.New("no Apache was found on the host that could read the change")
+	}
+	d := daemonOf(svc, s.manager)
+	file := filepath.Join(filepath.Dir(v.Place.File), "zz-originward-"+s.b.Host+".conf")
+	o.Put = Config{Edits: []Edit{{Path: file, Content: []byte(text)}}, Serve: &d, Then: opReload, Test: testOf(d)}
+	return []Step{issueTitle(o, "apache")}, nil
 }
 
 // namesOf are a site's own names that lie in the zone.

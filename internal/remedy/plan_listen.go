@@ -143,50 +143,82 @@ func (s *site) candidates(found []originward.Finding) []fact.WebConfig {
 
 // planFamily adds the listener of the missing family beside that of the other.
 func planFamily(_ context.Context, s *site, found []originward.Finding) ([]Step, error) {
-	six := false
-	for _, f := range found {
-		six = six || f.Subject.Family == originward.IP6
-	}
+	six := missesSix(found)
 	for _, w := range s.live() {
-		if w.Server != "nginx" {
-			continue
-		}
-		e := newWebEdit("nginx")
-		seen := map[string]bool{}
-		for _, l := range w.Listens {
-			host := hostPart(l.Addr)
-			is6 := strings.Contains(host, ":")
-			at := fmt.Sprint(l.Place.File, l.Place.Line, l.Addr)
-			if is6 == six || host != "" && host != "*" && host != "0.0.0.0" && host != "::" || seen[at] {
-				continue
+		e := newWebEdit(w.Server)
+		switch w.Server {
+		case "haproxy":
+			if err := haproxyFamily(e, w, six); err != nil {
+				return nil, err
 			}
-			seen[at] = true
-			other := fmt.Sprint(l.Port)
-			if six {
-				other = fmt.Sprintf("[::]:%d", l.Port)
+		case "apache":
+			if err := apacheFamily(e, w, six); err != nil {
+				return nil, err
 			}
-			err := e.listen(l, func(word, addr, rest string) string {
-				return word + addr + rest + "; " + word + other + strings.ReplaceAll(rest, " ipv6only=on", "")
-			})
-			if err != nil {
+		case "nginx":
+			if err := nginxFamily(e, w, six); err != nil {
 				return nil, err
 			}
 		}
 		if e.done > 0 {
-			return e.step(s, "nginx: listen on "+map[bool]string{true: "IPv6", false: "IPv4"}[six]+" too", opReload)
+			return e.step(s, w.Server+": listen on "+map[bool]string{true: "IPv6", false: "IPv4"}[six]+" too", opReload)
 		}
 	}
 	return nil, errors.New("which server should serve the missing family is not known; add its listener by hand, or delete the record")
 }
 
+// apacheFamily has Apache listen on every address, where it names one family's.
+func apacheFamily(e *webEdit, w fact.WebConfig, six bool) error {
+	other := map[bool]string{true: "0.0.0.0", false: "::"}[six]
+	for _, l := range w.Listens {
+		if hostPart(l.Addr) != other {
+			continue
+		}
+		if err := e.listen(l, func(word, _, rest string) string { return word + fmt.Sprint(l.Port) + rest }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// nginxFamily adds the listeners of one family beside those of the other.
+func nginxFamily(e *webEdit, w fact.WebConfig, six bool) error {
+	seen := map[string]bool{}
+	for _, l := range w.Listens {
+		host := hostPart(l.Addr)
+		is6 := strings.Contains(host, ":")
+		at := fmt.Sprint(l.Place.File, l.Place.Line, l.Addr)
+		if is6 == six || host != "" && host != "*" && host != "0.0.0.0" && host != "::" || seen[at] {
+			continue
+		}
+		seen[at] = true
+		other := fmt.Sprint(l.Port)
+		if six {
+			other = fmt.Sprintf("[::]:%d", l.Port)
+		}
+		err := e.listen(l, func(word, addr, rest string) string {
+			return word + addr + rest + "; " + word + other + strings.ReplaceAll(rest, " ipv6only=on", "")
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // planPort has the site's server listen on the port that the CDN contacts too.
 func planPort(_ context.Context, s *site, found []originward.Finding) ([]Step, error) {
 	for _, w := range s.live() {
-		if w.Server != "nginx" {
-			continue
-		}
-		e := newWebEdit("nginx")
+		e := newWebEdit(w.Server)
 		for _, port := range ports(found) {
+			if w.Server == "haproxy" {
+				if err := haproxyPort(e, w, port); err != nil {
+					return nil, err
+				}
+			}
+			if w.Server != "nginx" {
+				continue
+			}
 			for _, site := range w.Sites {
 				if !s.isHost(site.Names) {
 					continue
@@ -205,7 +237,7 @@ func planPort(_ context.Context, s *site, found []originward.Finding) ([]Step, e
 			}
 		}
 		if e.done > 0 {
-			return e.step(s, "nginx: have the site listen on the port that the CDN contacts too", opReload)
+			return e.step(s, w.Server+": have the site listen on the port that the CDN contacts too", opReload)
 		}
 	}
 	return nil, errors.New("no server that could also serve the port was found; put a reverse proxy on it, or set an origin-port rule at the CDN")

@@ -257,6 +257,12 @@ func planTLSOn(ctx context.Context, s *site, found []originward.Finding) ([]Step
 	for _, w := range s.live() {
 		e := newWebEdit(w.Server)
 		for _, site := range w.Sites {
+			if site.Cert != "" && w.Server == "haproxy" {
+				if err := haproxyTLS(e, w.Listens, ports(found), site.Cert); err != nil {
+					return nil, err
+				}
+				break
+			}
 			if site.Cert == "" || !s.isHost(site.Names) {
 				continue
 			}
@@ -284,6 +290,15 @@ func planTLSOn(ctx context.Context, s *site, found []originward.Finding) ([]Step
 // program's defaults suit every CDN.
 func planCiphers(_ context.Context, s *site, _ []originward.Finding) ([]Step, error) {
 	for _, w := range s.live() {
+		if w.Server == "haproxy" {
+			e := newWebEdit("haproxy")
+			if err := haproxyDefaults(e, w); err != nil {
+				return nil, err
+			}
+			if e.done > 0 {
+				return riskOf(defaultsRisk)(e.step(s, "haproxy: take its own lists of TLS versions and ciphers out of the bind lines", opReload))
+			}
+		}
 		for _, site := range w.Sites {
 			if w.Server != "nginx" || !s.isHost(site.Names) || site.Ciphers == "" && len(site.Protocols) == 0 {
 				continue
@@ -292,14 +307,22 @@ func planCiphers(_ context.Context, s *site, _ []originward.Finding) ([]Step, er
 			if err := e.each(site.Place.File, regexp.MustCompile(`\bssl_(ciphers|protocols)\s+[^;]*;\s?`), ""); err != nil {
 				return nil, err
 			}
-			steps, err := e.step(s, "nginx: take out its own lists of TLS versions and ciphers", opReload)
-			if err == nil {
-				steps[0].Risk = "the program's defaults apply: TLS 1.2 and 1.3 with the common suites"
-			}
-			return steps, err
+			return riskOf(defaultsRisk)(e.step(s, "nginx: take out its own lists of TLS versions and ciphers", opReload))
 		}
 	}
 	return nil, errUnknownForm
+}
+
+const defaultsRisk = "the program's defaults apply: TLS 1.2 and 1.3 with the common suites"
+
+// riskOf says what the first of some steps risks.
+func riskOf(text string) func([]Step, error) ([]Step, error) {
+	return func(steps []Step, err error) ([]Step, error) {
+		if err == nil {
+			steps[0].Risk = text
+		}
+		return steps, err
+	}
 }
 
 // planH2 offers the CDN HTTP/1.1 alone where the backend speaks nothing else.

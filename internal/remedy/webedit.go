@@ -107,6 +107,9 @@ func (e *webEdit) listen(l fact.Listen, change func(word, addr, rest string) str
 	if e.server == "nginx" && anyAddr(l.Addr) { // three ways to write the same
 		addr = fmt.Sprintf(`(?:\*:|0\.0\.0\.0:)?%d`, l.Port)
 	}
+	if e.server == "haproxy" && hostPart(l.Addr) == "*" {
+		addr = fmt.Sprintf(`\*?:%d`, l.Port)
+	}
 	pattern := regexp.MustCompile(`(?i)\b` + word + `(\s+)(` + addr + `)((?:\s` + end + `)?)(;|$)`)
 	edit := func(line string) (string, bool) {
 		m := pattern.FindStringSubmatchIndex(line)
