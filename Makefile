@@ -1,11 +1,13 @@
 # Two commands matter: `make run` shows the main job, `make test` checks everything.
 
 BIN := bin/originward
+RELEASE := dist/originward
+PROFILE := cmd/originward/edge.pgo
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # Without symbol tables: the program is sent to hosts over ssh.
 GOFLAGS_BUILD := -trimpath -ldflags="-s -w"
 
-.PHONY: run test build deps deps-run vet lint unit cross golden fuzz bench bench-edge clean test-contract test-clients
+.PHONY: run test build deps deps-run vet lint unit cross golden fuzz bench bench-edge release profile clean test-contract test-clients
 
 run: deps-run build
 	@$(BIN) demo
@@ -58,11 +60,20 @@ fuzz:
 bench:
 	go test -run '^$$' -bench . -benchmem ./...
 
+# The program as it is given away: compiled for where the edge's time goes, which takes
+# minutes. `make profile` measures that anew.
+release:
+	@CGO_ENABLED=0 go build $(GOFLAGS_BUILD) -pgo=$(PROFILE) -o $(RELEASE) ./cmd/originward
+
+profile: build
+	@scripts/deps bench
+	@go run ./bench/edge -edge $(BIN) -peers edge -rounds 1 -force -profile $(PROFILE)
+
 # The edge beside nginx, HAProxy and Caddy, pinned to one core each; needs root and a quiet machine.
 # Options: make bench-edge BENCH="-force -rounds 1 -case TLS"
-bench-edge: build
+bench-edge: release
 	@scripts/deps bench
-	@go run ./bench/edge $(BENCH)
+	@go run ./bench/edge -edge $(RELEASE) $(BENCH)
 
 clean:
 	rm -rf bin dist

@@ -134,22 +134,27 @@ func varnishConfig(*bench, string) string {
 // and a rate limit per client; files as .css are kept.
 func edgeConfig(b *bench, addr string) string {
 	var s strings.Builder
-	fmt.Fprintf(&s, `listen: {http: ["%[3]s:80"], https: ["%[3]s:443"]}
-data: %[1]s/edge-data
+	s.WriteString(bareConfig(b, addr) + `    cache: {level: standard}
+    rules:
+      rate_limits: [{expression: 'true', requests_per_period: 1000000, period: 10, mitigation_timeout: 10}]
+      custom:
+`)
+	for i := range 20 {
+		fmt.Fprintf(&s, "        - {expression: 'starts_with(http.request.uri.path, \"/private%d/\")', action: block}\n", i)
+		fmt.Fprintf(&s, "        - {expression: 'http.user_agent contains \"badbot%d\"', action: block}\n", i)
+	}
+	return s.String()
+}
+
+// bareConfig is an edge that only passes on.
+func bareConfig(b *bench, addr string) string {
+	return fmt.Sprintf(`listen: {http: ["%[3]s:80"], https: ["%[3]s:443"]}
+data: %[1]s/edge-data-%[3]s
 cache: {memory_mb: 64}
 zones:
   - name: %[4]s
     ssl: flexible
     certificate: {cert: %[1]s/cert.pem, key: %[1]s/key.pem}
     records: [{type: A, name: %[4]s, content: %[2]s, proxied: true}]
-    cache: {level: standard}
-    rules:
-      rate_limits: [{expression: 'true', requests_per_period: 1000000, period: 10, mitigation_timeout: 10}]
-      custom:
 `, b.dir, originAddr, addr, host)
-	for i := range 20 {
-		fmt.Fprintf(&s, "        - {expression: 'starts_with(http.request.uri.path, \"/private%d/\")', action: block}\n", i)
-		fmt.Fprintf(&s, "        - {expression: 'http.user_agent contains \"badbot%d\"', action: block}\n", i)
-	}
-	return s.String()
 }

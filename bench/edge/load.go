@@ -37,8 +37,7 @@ func (b *bench) wrk(p *peer, scheme, path string, more ...string) (load, error) 
 		return load{}, fmt.Errorf("wrk: %w: %s", err, out)
 	}
 	text := string(out)
-	closing := strings.Contains(strings.Join(more, " "), "Connection: close")
-	if bad := wrkBad.FindString(text); bad != "" && !(closing && strings.Contains(bad, "Socket errors")) {
+	if bad := wrkBad.FindString(text); bad != "" {
 		return load{}, fmt.Errorf("wrk: %s", strings.TrimSpace(bad))
 	}
 	var l load

@@ -18,14 +18,18 @@ import (
 )
 
 type options struct {
-	edge   string
-	rounds int
-	length time.Duration
-	conns  int
-	idle   int
-	only   string
-	peers  string
-	force  bool
+	edge    string
+	rounds  int
+	length  time.Duration
+	conns   int
+	idle    int
+	only    string
+	peers   string
+	force   bool
+	profile string
+	// The program starts itself as the generator of connections, on the other core.
+	connect string
+	resume  bool
 }
 
 func main() {
@@ -36,9 +40,19 @@ func main() {
 	flag.IntVar(&o.conns, "conns", 64, "connections of the load generator")
 	flag.IntVar(&o.idle, "idle", 10_000, "idle connections")
 	flag.StringVar(&o.only, "case", "", "only cases whose name holds this `text`")
-	flag.StringVar(&o.peers, "peers", "edge,nginx,haproxy,caddy,varnish", "`list` of proxies")
+	flag.StringVar(&o.peers, "peers", "edge,nginx,haproxy,caddy,varnish,bare", "`list` of proxies")
 	flag.BoolVar(&o.force, "force", false, "print figures although other processes used the cores")
+	flag.StringVar(&o.profile, "profile", "", "write to `FILE` what the edge's time went into, over all cases")
+	flag.StringVar(&o.connect, "connect", "", "only open connections to this `address`, and say how many")
+	flag.BoolVar(&o.resume, "resume", false, "with -connect: resume the session before")
 	flag.Parse()
+	if o.connect != "" {
+		if err := connectAll(os.Stdout, o); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if err := run(o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)

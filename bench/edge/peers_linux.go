@@ -85,13 +85,14 @@ func holds(b *bench, p *peer) bool {
 	return b.files > b.o.idle+8*b.o.conns
 }
 
-// makers say how each proxy is configured and started; the edge first.
+// makers say how each proxy is configured and started; the edge first, and last one
+// without anything switched on.
 var makers = []struct {
 	name, addr string
 	config     func(*bench, string) string
 	args       func(b *bench, file string) []string
 }{
-	{"edge", "127.0.9.1", edgeConfig, func(b *bench, f string) []string { return []string{b.o.edge, "serve", "--config", f} }},
+	{"edge", "127.0.9.1", edgeConfig, edgeArgs},
 	{"nginx", "127.0.9.3", nginxConfig, func(_ *bench, f string) []string { return []string{"nginx", "-c", f, "-e", "stderr"} }},
 	{"haproxy", "127.0.9.4", haproxyConfig, func(_ *bench, f string) []string { return []string{"haproxy", "-f", f} }},
 	{"caddy", "127.0.9.5", caddyConfig, func(_ *bench, f string) []string {
@@ -100,6 +101,17 @@ var makers = []struct {
 	{"varnish", "127.0.9.6", varnishConfig, func(b *bench, f string) []string {
 		return []string{"varnishd", "-F", "-a", "127.0.9.6:80", "-f", f, "-n", filepath.Join(b.dir, "varnish"), "-s", "malloc,64m"}
 	}},
+	{"bare", "127.0.9.7", bareConfig, func(b *bench, f string) []string {
+		return []string{b.o.edge, "serve", "--no-access-log", "--config", f}
+	}},
+}
+
+func edgeArgs(b *bench, file string) []string {
+	args := []string{b.o.edge, "serve", "--config", file}
+	if b.o.profile != "" {
+		args = append(args, "--cpuprofile", b.o.profile)
+	}
+	return args
 }
 
 // prepare makes certificate, files and configurations, and starts everything.
