@@ -106,7 +106,7 @@ func latency(idle int) func(*bench, *peer) (figure, error) {
 }
 
 // settle is how long a proxy gets to give memory back after the last handshake.
-const settle = 3 * time.Second
+const settle = 5 * time.Second
 
 func idleMemory(b *bench, p *peer) (figure, error) {
 	before, err := p.rss()

@@ -26,7 +26,7 @@ func TestPace(t *testing.T) {
 		debug.SetGCPercent(s)
 		return s
 	}
-	end := pace()
+	p := pace()
 	small := share()
 	ballast := make([]byte, 200<<20)
 	for range 100 { // cleanups run some time after a collection
@@ -40,12 +40,35 @@ func TestPace(t *testing.T) {
 	if small <= heapShare || large != heapShare {
 		t.Errorf("%d %% of a small heap, %d %% of a large one; want more than %d, and %d", small, large, heapShare, heapShare)
 	}
-	end()
+	p.end()
 	debug.SetGCPercent(77)
 	for range 5 {
 		runtime.GC()
 	}
 	if s := share(); s != 77 {
 		t.Errorf("set to %d %% after the end", s)
+	}
+}
+
+// What a crowd needed to come in is given back when it has settled, and not before.
+func TestPacerLook(t *testing.T) {
+	before := debug.SetGCPercent(100)
+	defer debug.SetGCPercent(before)
+	p := pace()
+	defer p.end()
+	p.look()
+	var crowd [][]byte
+	for range 64 << 10 {
+		crowd = append(crowd, make([]byte, 1<<10))
+	}
+	runtime.KeepAlive(crowd)
+	if p.look() {
+		t.Error("memory was given back in the middle of it")
+	}
+	if !p.look() {
+		t.Error("64 MiB of garbage were kept at rest")
+	}
+	if p.look() {
+		t.Error("there was nothing more to give back")
 	}
 }

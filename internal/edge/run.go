@@ -39,9 +39,8 @@ func Run(ctx context.Context, e *Edge) error {
 	if err := e.Start(); err != nil {
 		return err
 	}
-	if os.Getenv("GOGC") == "" {
-		defer pace()()
-	}
+	heap := pace()
+	defer heap.end()
 	handover.Process().Ready()
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
@@ -66,6 +65,7 @@ func Run(ctx context.Context, e *Edge) error {
 				e.log.Error("log files", "error", err)
 			}
 		case <-tick.C:
+			heap.look()
 			now := stamp(e.Config().Files)
 			if now == last {
 				continue
