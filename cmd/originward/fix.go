@@ -124,7 +124,7 @@ func fixAgreed(s streams, o fixOptions) error {
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return usageError(errors.New("there is no terminal to ask on; look with --dry-run, then give --yes"))
 	}
-	fmt.Fprint(s.err, "\nCarry this out? [y/N] ")
+	fmt.Fprint(s.err, "\nNothing is changed yet. If the site is not better afterwards, or this terminal\ndies, everything is taken back.\nCarry this out? [y/N] ")
 	line, err := bufio.NewReader(s.in).ReadString('\n')
 	if answer := strings.ToLower(strings.TrimSpace(line)); err == nil && (answer == "y" || answer == "yes") {
 		return nil

@@ -50,7 +50,7 @@ func (l *fixLoop) check(o *lookOptions) error {
 
 // run ends with the last diagnosis and its exit status.
 func (l *fixLoop) run(ctx context.Context, s streams, b *originward.Bundle, ask diagnose.Ask, look lookOptions, out outputOptions, began time.Time) error {
-	quiet := out.format != "text"
+	quiet, done := out.format != "text", 0
 	for range maxLoops {
 		d := diagnose.Explain(b, diagnose.Options{})
 		if len(d.RootCauses) == 0 {
@@ -74,9 +74,14 @@ func (l *fixLoop) run(ctx context.Context, s streams, b *originward.Bundle, ask 
 		if !kept {
 			break
 		}
+		done++
 		if b, began, err = observeRun(ctx, s, ask, ""); err != nil {
 			return err
 		}
 	}
-	return explain(s, b, out, began)
+	err := explain(s, b, out, began)
+	if done > 0 && !quiet {
+		fmt.Fprintf(s.out, "\nCarried out: %s. originward undo takes the newest back, originward undo --list shows them.\n", remedy.Plural(done, "fix", "fixes"))
+	}
+	return err
 }

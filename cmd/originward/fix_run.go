@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -185,6 +186,9 @@ func fixShow(s streams, shown remedy.Shown, o fixOptions) (bool, error) {
 		fixPlanText(s, shown, o.detail)
 	}
 	if o.dryRun || len(shown.Steps) == 0 {
+		if o.dryRun && !o.format.json() && len(shown.Steps) > 0 {
+			fmt.Fprintln(s.out, "\nNothing was changed.")
+		}
 		return false, nil
 	}
 	err := fixAgreed(s, o)
@@ -192,5 +196,9 @@ func fixShow(s streams, shown remedy.Shown, o fixOptions) (bool, error) {
 }
 
 func saying(s streams) func(string) {
-	return func(text string) { fmt.Fprintln(s.err, escape.Line(text, 300)+" …") }
+	limit := 300
+	if s.width > 20 {
+		limit = s.width - 2
+	}
+	return func(text string) { fmt.Fprintln(s.err, strings.TrimSuffix(escape.Line(text, limit), "…")+" …") }
 }

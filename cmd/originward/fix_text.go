@@ -2,13 +2,14 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/originward/originward"
+	"github.com/originward/originward/internal/causes"
 	"github.com/originward/originward/internal/diagnose"
 	"github.com/originward/originward/internal/escape"
 	"github.com/originward/originward/internal/remedy"
+	"github.com/originward/originward/internal/report"
 )
 
 // fixNothing ends a fix for evidence that names no cause.
@@ -55,7 +56,7 @@ func fixEnd(s streams, parts []fixPart, o fixOptions) error {
 		if p.Result != nil {
 			rep.Result = p.Result
 			if !o.format.json() {
-				fixResultText(s.out, p)
+				fixResultText(s, p)
 			}
 		}
 		if len(p.Shown.Steps) > 0 && (p.Result == nil || p.Result.Outcome != remedy.OutcomeKept) {
@@ -92,19 +93,42 @@ const (
 	stepLines   = 4
 )
 
+// para writes a text below a lead, broken at the terminal's width; elsewhere it
+// stays one line.
+func para(s streams, lead, text string) {
+	lines := []string{text}
+	if s.width > 20 {
+		lines = report.Wrap(text, s.width-len(lead))
+	}
+	for i, l := range lines {
+		if i > 0 {
+			lead = strings.Repeat(" ", len(lead))
+		}
+		fmt.Fprintln(s.out, lead+l)
+	}
+}
+
+// named are causes for a person: what each is, and its name.
+func named(ids []originward.CauseID) string {
+	var out []string
+	for _, id := range ids {
+		text := string(id)
+		if c, ok := causes.Find(id); ok {
+			text = c.Title + " (" + text + ")"
+		}
+		out = append(out, text)
+	}
+	return strings.Join(out, "; ")
+}
+
 // fixPlanText writes a plan for a person. Everything in it that is not ours is
 // escaped: it may come from another host, or from a file that anybody wrote.
 func fixPlanText(s streams, p remedy.Shown, detail bool) {
 	w := s.out
-	if len(p.Steps) > 0 {
-		var ids []string
-		for _, id := range p.Causes {
-			ids = append(ids, string(id))
-		}
-		if len(ids) == 0 {
-			ids = []string{"what is wanted"}
-		}
-		fmt.Fprintf(w, "%s: the plan for %s\n", p.Host, strings.Join(ids, ", "))
+	if len(p.Steps) > 0 && len(p.Causes) > 0 {
+		para(s, "", fmt.Sprintf("%s: %s against: %s", p.Host, remedy.Plural(len(p.Steps), "step", "steps"), named(p.Causes)))
+	} else if len(p.Steps) > 0 {
+		fmt.Fprintf(w, "%s: %s\n", p.Host, remedy.Plural(len(p.Steps), "step", "steps"))
 	}
 	cut := false
 	for i, st := range p.Steps {
@@ -112,19 +136,20 @@ func fixPlanText(s streams, p remedy.Shown, detail bool) {
 		if st.Persist {
 			stays = " (so that it stays after a reboot)"
 		}
-		fmt.Fprintf(w, "\n%d. %s%s\n", i+1, escape.Line(st.Title, 300), stays)
+		fmt.Fprintln(w)
+		para(s, fmt.Sprintf("%d. ", i+1), escape.Line(st.Title, 300)+stays)
 		lines, more := changeLines(p, i, s.width, detail)
 		for _, l := range lines {
 			fmt.Fprintf(w, "     %s\n", l)
 		}
 		if cut = cut || more > 0; more > 0 {
-			fmt.Fprintf(w, "     … and %d lines more\n", more)
+			fmt.Fprintf(w, "     … and %s\n", remedy.Plural(more, "line more", "lines more"))
 		}
 		if st.Risk != "" {
-			fmt.Fprintf(w, "   Risk: %s\n", escape.Line(st.Risk, 1000))
+			para(s, "   Risk: ", escape.Line(st.Risk, 1000))
 		}
 		if st.Better != "" {
-			fmt.Fprintf(w, "   Better: %s\n", escape.Line(st.Better, 600))
+			para(s, "   Better: ", escape.Line(st.Better, 600))
 		}
 	}
 	if cut {
@@ -132,20 +157,23 @@ func fixPlanText(s streams, p remedy.Shown, detail bool) {
 	}
 	for i, c := range p.Checks {
 		if i == 0 {
-			fmt.Fprintln(w, "\nSimulated:")
+			fmt.Fprintln(w, "\nTried in a copy of this host's network:")
 		}
-		fmt.Fprintf(w, "   %s\n", escape.Line(c, 400))
+		para(s, "   ", escape.Line(c, 400))
 	}
 	for _, b := range p.Better {
-		fmt.Fprintf(w, "\nBetter: %s\n", escape.Line(b, 600))
+		fmt.Fprintln(w)
+		para(s, "Better: ", escape.Line(b, 600))
 	}
 	for _, t := range p.TradeOffs {
-		fmt.Fprintf(w, "\nNot done, a trade-off: %s\n", escape.Line(t, 600))
+		fmt.Fprintln(w)
+		para(s, "Not done, a trade-off: ", escape.Line(t, 600))
 	}
 	for _, l := range p.Left {
-		fmt.Fprintf(w, "\nNot done here: %s: %s\n", l.Cause, escape.Line(l.Why, 600))
+		fmt.Fprintln(w)
+		para(s, "Not cured here: ", fmt.Sprintf("%s: %s", named([]originward.CauseID{l.Cause}), escape.Line(l.Why, 600)))
 		for _, h := range l.How {
-			fmt.Fprintf(w, "   %s\n", escape.Line(h, 600))
+			para(s, "   "+h[:len(h)-len(strings.TrimLeft(h, " "))], escape.Line(strings.TrimLeft(h, " "), 600))
 		}
 	}
 }
@@ -165,22 +193,24 @@ func changeLines(p remedy.Shown, i, width int, detail bool) (out []string, more 
 		if width > 20 && !detail {
 			limit = width - 6
 		}
-		out = append(out, escape.Line(l, limit))
+		out = append(out, escape.Line(strings.ReplaceAll(l, "\t", "    "), limit))
 	}
 	return out, more
 }
 
-func fixResultText(w io.Writer, p fixPart) {
+func fixResultText(s streams, p fixPart) {
 	undo := "originward undo "
 	if p.On != "" {
 		undo += "--ssh " + escape.ShellWord(p.On) + " "
 	}
+	fmt.Fprintln(s.out)
 	switch r := p.Result; r.Outcome {
 	case remedy.OutcomeKept:
-		fmt.Fprintf(w, "\nDone: %s.\n`%s%s` takes it back.\n", escape.Line(r.Verdict.Text, 600), undo, r.ID)
+		para(s, "Done: ", escape.Line(r.Verdict.Text, 600)+".")
+		fmt.Fprintf(s.out, "To take it back: %s%s\n", undo, r.ID)
 	case remedy.OutcomeUndone:
-		fmt.Fprintf(w, "\nTaken back, everything is as it was: %s.\n", escape.Line(r.Why, 600))
+		para(s, "Not cured, and everything is as it was before: ", escape.Line(r.Why, 600)+".")
 	default:
-		fmt.Fprintf(w, "\n%s: %s\n", r.Outcome, escape.Line(r.Why, 600))
+		para(s, r.Outcome+": ", escape.Line(r.Why, 600))
 	}
 }

@@ -61,10 +61,16 @@ func undoList(ctx context.Context, s streams, o undoOptions) error {
 		fmt.Fprintln(s.out, "no fix was carried out on this machine")
 	}
 	for _, p := range all {
-		fmt.Fprintf(s.out, "%-28s %-7s %s  %s\n", p.ID, p.State, p.Host, escape.Line(strings.Join(p.Titles, "; "), 1000))
+		fmt.Fprintf(s.out, "%-28s %-10s %s\n", p.ID, pastStates[p.State], p.Host)
+		for _, t := range p.Titles {
+			para(s, "    ", escape.Line(t, 1000))
+		}
 	}
 	return nil
 }
+
+// pastStates say how a fix of the journal stands.
+var pastStates = map[string]string{"kept": "stands", "undone": "taken back", "open": "unfinished", "failed": "FAILED: half of it may stand"}
 
 func (o undoOptions) history(ctx context.Context) ([]remedy.Past, error) {
 	if o.ssh != "" {
@@ -88,6 +94,9 @@ func undoRun(ctx context.Context, s streams, id string, o undoOptions) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(s.out, "%s is taken back: %s\n", p.ID, escape.Line(strings.Join(p.Titles, "; "), 1000))
+	fmt.Fprintf(s.out, "Taken back, everything is as it was before %s:\n", p.ID)
+	for _, t := range p.Titles {
+		para(s, "    ", escape.Line(t, 1000))
+	}
 	return nil
 }

@@ -71,6 +71,12 @@ func hunk(lines []diffLine, start, end int) []string {
 			}
 		}
 	}
+	if oldN == 0 { // of a side without lines, the line before is named: 0 of a new file
+		oldAt--
+	}
+	if newN == 0 {
+		newAt--
+	}
 	out := []string{fmt.Sprintf("@@ -%d,%d +%d,%d @@", oldAt, oldN, newAt, newN)}
 	for _, l := range lines[start:end] {
 		out = append(out, string(l.mark)+l.text)

@@ -52,14 +52,15 @@ func (g *gate) steps(ctx context.Context, host *Machine) ([]Step, error) {
 func editTitle(what string, gone, fresh int) string {
 	switch {
 	case fresh == 0:
-		return fmt.Sprintf("take %s out of %s", plural(gone, "entry", "entries"), what)
+		return fmt.Sprintf("take %s out of %s", Plural(gone, "entry", "entries"), what)
 	case gone == 0:
-		return fmt.Sprintf("put %s into %s", plural(fresh, "entry", "entries"), what)
+		return fmt.Sprintf("put %s into %s", Plural(fresh, "entry", "entries"), what)
 	}
-	return fmt.Sprintf("take %s out of %s and put %d in for what is not the CDN's", plural(gone, "entry", "entries"), what, fresh)
+	return fmt.Sprintf("take %s out of %s and put %d in for what is not the CDN's", Plural(gone, "entry", "entries"), what, fresh)
 }
 
-func plural(n int, one, many string) string {
+// Plural counts things by their word.
+func Plural(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}
@@ -134,9 +135,9 @@ func chainTitle(chain string, e listEdit) string {
 	ops := e.against(e.From)
 	switch {
 	case len(ops.Insert) == 0:
-		return fmt.Sprintf("take %s out of chain %s", plural(len(ops.Delete), "rule", "rules"), chain)
+		return fmt.Sprintf("take %s out of chain %s", Plural(len(ops.Delete), "rule", "rules"), chain)
 	case len(ops.Delete) == 0:
-		return fmt.Sprintf("put %s into chain %s", plural(len(ops.Insert), "rule", "rules"), chain)
+		return fmt.Sprintf("put %s into chain %s", Plural(len(ops.Insert), "rule", "rules"), chain)
 	}
 	return fmt.Sprintf("change %d rules of chain %s", len(ops.Insert)+len(ops.Delete), chain)
 }

@@ -1,7 +1,6 @@
 package remedy
 
 import (
-	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -189,6 +188,4 @@ func (n *NFT) fileEdit(text string) (string, bool) {
 }
 
 // lostText is what is said of edits that no file at boot is known for.
-func lostText(lost []string) string {
-	return fmt.Sprintf("outlives no reboot: %s. No file was found from which these rules are loaded; write the change where they come from (a script, a panel, `netfilter-persistent save`, `ipset save`)", strings.Join(lost, "; "))
-}
+const lostText = "gone after a reboot: no file was found from which these rules are loaded. Write the change where they come from (a script, a panel, `netfilter-persistent save`, `ipset save`)"

@@ -62,7 +62,7 @@ func (s *site) toolBans(which func(fact.BanSource) []fact.Ban, ignore []netip.Pr
 				}
 			}
 			if src.Tool == "fail2ban" && has("fail2ban-client") && len(b.Addrs) > 0 {
-				title := "lift " + plural(len(b.Addrs), "ban", "bans") + " of fail2ban, jail " + src.Jail + ", and have it ignore these networks from now on"
+				title := "lift " + Plural(len(b.Addrs), "ban", "bans") + " of fail2ban, jail " + src.Jail + ", and have it ignore these networks from now on"
 				out = append(out, step("ban", title, b))
 			}
 		}
@@ -70,7 +70,7 @@ func (s *site) toolBans(which func(fact.BanSource) []fact.Ban, ignore []netip.Pr
 	if len(crowd.Nets) == 0 || !has("cscli") {
 		return out
 	}
-	st := step("decisions", "lift "+plural(len(crowd.Nets), "ban", "bans")+" of CrowdSec", crowd)
+	st := step("decisions", "lift "+Plural(len(crowd.Nets), "ban", "bans")+" of CrowdSec", crowd)
 	st.Risk = "an undo bans again for the time that is left, under cscli's name"
 	return append(append(out, s.whitelist(ignore)), st)
 }

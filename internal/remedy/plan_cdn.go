@@ -186,7 +186,7 @@ func planAddress(_ context.Context, s *site, found []originward.Finding) ([]Step
 		}
 		own := s.publicAddrs(originward.FamilyOf(old))
 		if len(own) != 1 {
-			return nil, errors.New("which address the record should hold is not certain: the host was not looked at, or has " + plural(len(own), "public address", "public addresses") + " of the family")
+			return nil, errors.New("which address the record should hold is not certain: the host was not looked at, or has " + Plural(len(own), "public address", "public addresses") + " of the family")
 		}
 		want := contentOf(r)
 		want.Content = own[0].String()

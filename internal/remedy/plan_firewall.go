@@ -16,7 +16,17 @@ func planUnblock(ctx context.Context, s *site, found []originward.Finding) ([]St
 	if steps := s.byFirewalld(ctx, found, s.unblockZone, raw); len(steps) > 0 {
 		return steps, nil
 	}
-	return raw, nil
+	return purpose("let the CDN through", raw), nil
+}
+
+// purpose says what steps are for, before what they do.
+func purpose(text string, steps []Step) []Step {
+	for i := range steps {
+		if !steps[i].Persist {
+			steps[i].Title = text + ": " + steps[i].Title
+		}
+	}
+	return steps
 }
 
 // planAdmit lets the CDN's ranges in where a port is closed to everyone: the
@@ -32,12 +42,13 @@ func planAdmit(ctx context.Context, s *site, found []originward.Finding) ([]Step
 	if steps := s.byFirewalld(ctx, found, s.admitZone, raw); len(steps) > 0 {
 		return steps, nil
 	}
-	return raw, nil
+	return purpose("open the port to the CDN alone", raw), nil
 }
 
 // planFill puts the missing ranges into allow lists.
 func planFill(ctx context.Context, s *site, found []originward.Finding) ([]Step, error) {
-	return s.through(ctx, found, fill)
+	steps, err := s.through(ctx, found, fill)
+	return purpose("complete the allow list", steps), err
 }
 
 // through tries a cure in a copy until the CDN gets through, and gives what
@@ -57,7 +68,7 @@ func (s *site) through(ctx context.Context, found []originward.Finding, cure fun
 	}
 	stay, lost := persist(steps)
 	if len(lost) > 0 {
-		steps[len(steps)-1].Risk = lostText(lost)
+		steps[len(steps)-1].Risk = lostText
 	}
 	return append(steps, stay...), nil
 }

@@ -72,9 +72,9 @@ func (s *site) unblockZone(ctx context.Context, f *Firewalld, _ []string) string
 	}
 	switch rules, nets := len(f.Remove), len(f.Sources); {
 	case rules > 0:
-		return "firewalld: take " + plural(rules, "rich rule", "rich rules") + " against the CDN out of zone " + f.Zone
+		return "firewalld: take " + Plural(rules, "rich rule", "rich rules") + " against the CDN out of zone " + f.Zone
 	case nets > 0:
-		return "firewalld: take " + plural(nets, "network", "networks") + " of the CDN out of zone " + f.Zone
+		return "firewalld: take " + Plural(nets, "network", "networks") + " of the CDN out of zone " + f.Zone
 	}
 	return ""
 }

@@ -195,7 +195,7 @@ func (s *site) denied(path string, word *regexp.Regexp) ([]Step, error) {
 	if gone == 0 {
 		return nil, fmt.Errorf("%s holds none of the CDN's networks any more; diagnose again", path)
 	}
-	title := "take " + plural(gone, "network", "networks") + " of the CDN out of " + path
+	title := "take " + Plural(gone, "network", "networks") + " of the CDN out of " + path
 	return []Step{step("config", title, &Config{Edits: []Edit{{Path: path, Content: []byte(strings.Join(out, ""))}}})}, nil
 }
 

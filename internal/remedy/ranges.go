@@ -96,7 +96,7 @@ func RangesFile(path, form string, list []netip.Prefix) (Step, error) {
 	for _, p := range list {
 		b.WriteString(shape[0] + p.String() + shape[1] + "\n")
 	}
-	return step("config", "write "+plural(len(list), "range", "ranges")+" into "+path, &Config{Edits: []Edit{{Path: path, Content: []byte(b.String())}}}), nil
+	return step("config", "write "+Plural(len(list), "range", "ranges")+" into "+path, &Config{Edits: []Edit{{Path: path, Content: []byte(b.String())}}}), nil
 }
 
 // Ours reports whether a file is one that is kept fresh, or not there yet, and

@@ -225,7 +225,7 @@ func planRoute(_ context.Context, s *site, _ []originward.Finding) ([]Step, erro
 	if len(r.Delete) == 0 {
 		return nil, errors.New("no route of its own captures the CDN's ranges; look at the policy rules (`ip rule`)")
 	}
-	st := step("route", "take out "+plural(len(r.Delete), "route", "routes")+" that captured replies to the CDN", r)
+	st := step("route", "take out "+Plural(len(r.Delete), "route", "routes")+" that captured replies to the CDN", r)
 	st.Risk = "what else went by this route takes the default route from now on; the file or program that set it may set it again"
 	return []Step{st}, nil
 }
@@ -244,7 +244,7 @@ func planLoose(_ context.Context, s *site, _ []originward.Finding) ([]Step, erro
 	if len(set) == 0 {
 		return nil, errors.New("no interface has the strict reverse-path filter; a routing rule per address of the host is needed, which a person has to write")
 	}
-	st := step("sysctl", "loosen the reverse-path filter of "+plural(len(set), "interface", "interfaces"), &Sysctl{Set: set})
+	st := step("sysctl", "loosen the reverse-path filter of "+Plural(len(set), "interface", "interfaces"), &Sysctl{Set: set})
 	st.Risk = "a source is accepted when any interface leads to it (RFC 3704, loose mode); a routing rule per address would be stricter"
 	keep := step("config", "keep it loose", &Config{Edits: []Edit{{Path: "/etc/sysctl.d/60-originward.conf", Content: sysctlFile(set)}}})
 	keep.Persist = true

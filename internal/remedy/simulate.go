@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/originward/originward"
 	"github.com/originward/originward/fact"
@@ -80,10 +81,34 @@ func simulate(ctx context.Context, p *Plan, ask []firewall.Question, operators [
 	if len(operators) > 0 {
 		p.Checks = append(p.Checks, fmt.Sprintf("your SSH connection (%s) stays open", operators[0]))
 	}
-	for _, q := range ask {
-		p.Checks = append(p.Checks, t.gateCheck(ctx, q))
-	}
+	p.Checks = append(p.Checks, t.gateChecks(ctx, ask)...)
 	return nil
+}
+
+// gateChecks tells what becomes of the CDN's connections, one line for all
+// ports of an address that fare alike.
+func (t *trial) gateChecks(ctx context.Context, ask []firewall.Question) (out []string) {
+	type alike struct {
+		dst  netip.Addr
+		text string
+	}
+	var order []alike
+	ports := map[alike][]string{}
+	for _, q := range ask {
+		k := alike{q.Dst, t.gateCheck(ctx, q)}
+		if ports[k] == nil {
+			order = append(order, k)
+		}
+		ports[k] = append(ports[k], fmt.Sprint(q.Port))
+	}
+	for _, k := range order {
+		word := "port "
+		if len(ports[k]) > 1 {
+			word = "ports "
+		}
+		out = append(out, fmt.Sprintf("%s %s%s: %s", k.dst, word, strings.Join(ports[k], ", "), k.text))
+	}
+	return out
 }
 
 // routes are the routes to the operators, as the copy takes them now.
@@ -153,7 +178,11 @@ func dropsEstablished(steps []Step) bool {
 // and lets the kernel confirm it.
 func (t *trial) gateCheck(ctx context.Context, q firewall.Question) string {
 	was, a := t.before.Ask(q), t.after.Ask(q)
-	text := fmt.Sprintf("%s port %d: the packet filter lets in %s of the CDN's addresses, before %s", q.Dst, q.Port, percent(a.CDN.Shares.Accept), percent(was.CDN.Shares.Accept))
+	now, then := percent(a.CDN.Shares.Accept), percent(was.CDN.Shares.Accept)
+	text := now + " of the CDN's addresses get in, " + then + " did before"
+	if now == then {
+		text = now + " of the CDN's addresses get in, as before"
+	}
 	if a.Others.Public.Accept-was.Others.Public.Accept > 0.001 {
 		text += fmt.Sprintf("; of other addresses %s, before %s", percent(a.Others.Public.Accept), percent(was.Others.Public.Accept))
 	}
@@ -164,7 +193,7 @@ func (t *trial) gateCheck(ctx context.Context, q firewall.Question) string {
 	case len(proof.Disagree) > 0:
 		return text + fmt.Sprintf(" (the kernel disagrees for %s)", proof.Disagree[0].Src)
 	}
-	return text + fmt.Sprintf(" (the kernel agrees, %d probes)", proof.Probes)
+	return text + " (the kernel agrees)"
 }
 
 func percent(share float64) string {

@@ -209,7 +209,7 @@ func (t *text) head(s string) { t.b.WriteString("\n" + t.pal.strong.Render(s) + 
 
 // para writes a wrapped paragraph under an indent.
 func (t *text) para(indent, s string, style lipgloss.Style) {
-	for _, l := range wrap(s, t.opt.Width-len(indent)) {
+	for _, l := range Wrap(s, t.opt.Width-len(indent)) {
 		t.b.WriteString(indent + style.Render(l) + "\n")
 	}
 }
@@ -217,7 +217,7 @@ func (t *text) para(indent, s string, style lipgloss.Style) {
 // hang writes a wrapped paragraph whose first line begins with lead.
 func (t *text) hang(lead, s string) {
 	width := lipgloss.Width(lead)
-	for i, l := range wrap(s, t.opt.Width-width) {
+	for i, l := range Wrap(s, t.opt.Width-width) {
 		if i > 0 {
 			lead = strings.Repeat(" ", width)
 		}
@@ -225,9 +225,9 @@ func (t *text) hang(lead, s string) {
 	}
 }
 
-// wrap breaks at spaces; a word longer than the width stays whole, so that a
+// Wrap breaks at spaces; a word longer than the width stays whole, so that a
 // command or an address can be copied.
-func wrap(s string, width int) []string {
+func Wrap(s string, width int) []string {
 	width = max(width, 20)
 	var lines []string
 	cur := ""
