@@ -63,6 +63,7 @@ func judgeCloudPortClosed(v *View) []Verdict {
 		c.Ask("Does its packet filter let ordinary sources in?", v.publicAdmitted(l), originward.Possible, originward.Possible)
 		c.Ask("Does the host have the public address itself, so that no router forwards to it?", v.HostIs(l.Addr()), originward.RuledOut, originward.Possible)
 		c.Apart("Is no queue or table of the host full?", v.noKernelLoss(l))
+		c.Apart("Do replies leave the way that requests come?", v.repliesReturn(l))
 		c.AtMost(originward.Likely, "a firewall in front of the host cannot be read from any place that was looked from; only a capture on the host during a connect from outside shows that the SYN never arrives")
 		c.Says("a firewall in front of the host does not admit port "+itoa(int(l.Port)),
 			"The host listens on "+l.String()+" and admits it, and connects from outside stay unanswered: they are lost before the host.")

@@ -255,7 +255,7 @@ func (v *View) limitedAlone() []Verdict {
 		c.Must("Do visitors through the edge get 429?", fails)
 		c.Ask("Did the edge pass the origin's answer on?", v.passedOn(429), originward.RuledOut, originward.Possible)
 		c.Ask("Is a source that is no edge served at the same time?", v.othersServed(l), originward.Possible, originward.Possible)
-		c.AtMost(originward.Likely, "what counts, and by which address, was not seen")
+		c.Ask("Is it seen on the host what counts, and by which address?", Unseen(lookLogs), originward.Likely, originward.Likely)
 		c.Says("the origin limits the edge, and not who comes directly", "Visitors through the edge get 429, which the origin wrote, while a source that is no edge is served: a limit on the origin counts the edge's address.")
 		f := v.fixAppLimit()
 		f.Verify = v.diagnoseAgain()

@@ -67,7 +67,7 @@ func backendStateCauses() []Cause {
 	return []Cause{
 		{
 			ID: "backend.proxy-wedged", Family: "I", Title: "the server's process is alive and serves nothing", Codes: []int{504, 502, 521}, Where: onTheHost,
-			Needs: needs(needHost("", lookLocal.How)), After: ids("capacity.workers-exhausted", "capacity.disk-full", "capacity.fd-limit"), Judge: judgeWedged,
+			Needs: needs(needHost("", lookLocal.How)), After: ids("capacity.workers-exhausted", "capacity.disk-full", "capacity.fd-limit", "capacity.flood"), Judge: judgeWedged,
 			Doc: Doc{
 				What:  "The proxy's process is alive and no longer serves or reads its configuration.",
 				Looks: "504, 502, 524 or 521.",

@@ -163,7 +163,7 @@ func (v *View) onlyLate(l *Leg) Ans {
 func judgeCachedError(v *View) []Verdict {
 	var out []Verdict
 	for _, h := range v.Hits {
-		if !h.Cached || h.Good() || h.Status < 400 {
+		if !h.Cached || h.Good() && !v.outlived(h) || h.Status < 400 {
 			continue
 		}
 		c := newCase("cdn.cached-error", originward.Subject{Host: v.Host, Name: itoa(h.Code)}).Explains("edge|cached|" + itoa(h.Code))

@@ -138,7 +138,23 @@ func (v *View) notElsewhere(u inner) Ans {
 // failures of the proxy have other reasons. A leg without a proxy's log, or
 // without a backend, tells neither.
 func (v *View) backendWent(l *Leg) Ans {
-	if !slices.ContainsFunc(v.upstreams(), func(u inner) bool { return u.leg == l }) {
+	behind := false
+	for _, u := range v.upstreams() {
+		if u.leg != l {
+			continue
+		}
+		behind = true
+		if s, ok := v.processOf(u.up); ok && s.Kind == "app" {
+			lines, by := v.Lines(nil, fact.LogSegfault)
+			if !slices.ContainsFunc(lines, func(x fact.LogLine) bool {
+				d := s.Since.Sub(x.At)
+				return d > -time.Second && d < restartWithin
+			}) && len(lines) > 0 {
+				return No(nameOf(s.Service)+" runs, and was not started after a crash", addIDs(by, []string{s.By})...)
+			}
+		}
+	}
+	if !behind {
 		return Unseen(lookLogs)
 	}
 	if a := v.Logged("the proxy lost its backend", nil, fact.LogUpstreamClosed, fact.LogUpstreamRefused); a.IsYes() {
@@ -147,6 +163,20 @@ func (v *View) backendWent(l *Leg) Ans {
 	return v.Logged("the proxy's log tells of another failure", nil, fact.LogUpstreamDenied, fact.LogUpstreamNoPort, fact.LogUpstreamTimeout, fact.LogUpstreamTLS,
 		fact.LogUpstreamResolve, fact.LogUpstreamHeader, fact.LogUpstreamInvalid).Not()
 }
+
+// restartWithin is how soon after a crash a program is started anew by whatever
+// watches it.
+const restartWithin = 2 * time.Minute
+
+// crashLines are the lines of crashes that may be the site's.
+func (v *View) crashLines() []fact.LogLine {
+	lines, _ := v.Lines(v.crashOfSite, fact.LogChildCrash, fact.LogSegfault)
+	return lines
+}
+
+// killedBy9 reports whether a child's exit is by SIGKILL, which no program gives
+// itself by a fault.
+func killedBy9(l fact.LogLine) bool { return l.Kind == fact.LogChildCrash && l.Errno == 9 }
 
 // judgeBackendWrongPort: the proxy points at the wrong port or scheme.
 func judgeBackendWrongPort(v *View) []Verdict {
@@ -236,6 +266,9 @@ func (v *View) lostAt(t time.Time) bool {
 func judgeBackendCrashed(v *View) []Verdict {
 	var out []Verdict
 	crash := v.Logged("workers crash", v.crashOfSite, fact.LogChildCrash, fact.LogSegfault)
+	if kill := v.childrenKilled(); kill.unit != "" && !slices.ContainsFunc(first(v.crashLines(), maxItems), func(x fact.LogLine) bool { return !killedBy9(x) }) {
+		return nil // the kernel ended them for their memory: see capacity.oom
+	}
 	if !crash.IsYes() {
 		return nil
 	}

@@ -108,8 +108,35 @@ func (v *View) backendsAnswer(l *Leg) Ans {
 	return Yes("all of its backends answer")
 }
 
+// allTaken answers whether as many connections are open as a proxy takes: haproxy
+// says nothing of it and lets all others wait.
+func (v *View) allTaken() Ans {
+	open := 0
+	var by []string
+	for _, it := range v.counters {
+		by = addIDs(by, []string{it.ID})
+		for _, p := range it.Fact.ClientPeers {
+			open += p.Count
+		}
+	}
+	for _, it := range v.Live() {
+		for _, s := range it.Fact.Settings {
+			if it.Fact.Server == "haproxy" && s.Name == "maxconn" && s.Site == "global" && s.Num > 0 && open > 0 && float64(open) >= s.Num {
+				return Yes(itoa(open)+" connections are open, and "+at(s.Place)+" allows "+itoa(int(s.Num)), addIDs(by, []string{it.ID})...)
+			}
+		}
+	}
+	return Unseen(lookCounters)
+}
+
 // noLimit answers whether no log line names an exhausted limit.
 func (v *View) noLimit() Ans {
+	if a := v.flooded(); a.IsYes() {
+		return a.Not()
+	}
+	if a := v.allTaken(); a.IsYes() {
+		return a.Not()
+	}
 	return v.Logged("a limit is reached", nil, fact.LogWorkersFull, fact.LogTooManyFiles).Not()
 }
 

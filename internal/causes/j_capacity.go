@@ -135,11 +135,14 @@ func judgeWorkers(v *View) []Verdict {
 		if queue, up := v.backlogged(l); queue.IsYes() && len(lines) == 0 {
 			full, lines = queue, []fact.LogLine{{Program: up.Name, Text: queue.Says}}
 		}
+		if taken := v.allTaken(); taken.IsYes() && len(lines) == 0 {
+			full, lines = taken, []fact.LogLine{{Program: "haproxy", Text: taken.Says}}
+		}
 		if !full.IsYes() || len(lines) == 0 {
 			return false
 		}
 		c.v.Subject.Unit = lines[0].Program
-		c.Must("Does the server's log name an exhausted limit, or a connect meet a full queue?", full)
+		c.Must("Does the server's log name an exhausted limit, a connect meet a full queue, or are all connections taken?", full)
 		c.Apart("Is its backend not refused or gone?", v.backendNotRefused(l))
 		place := v.workerSetting(lines[0].Program)
 		c.v.Subject.File, c.v.Subject.Line = place.File, place.Line

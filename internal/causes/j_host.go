@@ -59,9 +59,15 @@ func (v *View) killed() []kill {
 			}
 		}
 	}
+	if k := v.childrenKilled(); k.unit != "" {
+		out = append(out, k)
+	}
 	lines, by := v.Lines(nil, fact.LogOOM)
 	for _, l := range lines {
 		name := firstOf(l.Target, l.Program)
+		if len(out) > 0 && hasAny(name, out[0].unit) {
+			continue
+		}
 		if slices.ContainsFunc(out, func(k kill) bool { return k.unit == name }) || len(out) >= maxShown {
 			continue
 		}
@@ -79,6 +85,9 @@ func (v *View) gone(name string, l fact.LogLine) Ans {
 	}
 	same := v.Services(func(s fact.Service) bool { return sameProgram(s, name) && v.ofSite(s) })
 	for _, s := range same {
+		if dead(s.Service) && !v.missed(s.Service) {
+			return No(nameOf(s.Service)+" is "+s.State+", and nothing of the site asks for it", s.By)
+		}
 		if dead(s.Service) {
 			if l.Source == "kernel" && s.Signal != "SIGKILL" && s.Result != "oom-kill" && s.Result != "signal" {
 				return Ans{By: []string{s.By}, Says: nameOf(s.Service) + " is " + s.State, Look: &lookServices}
@@ -89,7 +98,50 @@ func (v *View) gone(name string, l fact.LogLine) Ans {
 	if len(same) > 0 {
 		return No(nameOf(same[0].Service)+" runs", same[0].By)
 	}
+	if appProgram(name) && v.At.Sub(l.At) < killBack {
+		for _, u := range v.upstreams() {
+			if refused := v.refusedBackend(u.up, u.item.ID); refused.IsYes() && v.noBackendSocket(u).IsYes() {
+				return Ans{By: refused.By, Says: refused.Says, Look: &lookServices} // it may have been the one: the name is all that tells
+			}
+		}
+	}
 	return No(firstOf(name, "what was killed")+" is no service of the site that is known", v.services[0].ID)
+}
+
+// killBack is how long before the look a process without a service may have been
+// killed to be taken for the one that is missing.
+const killBack = 15 * time.Minute
+
+// missed reports whether something of the site asks for a service that is gone: a
+// proxy that cannot reach it, or the edge at a port on which nothing listens.
+func (v *View) missed(s fact.Service) bool {
+	if isWeb(s) {
+		return slices.ContainsFunc(v.Legs, func(l *Leg) bool { return l.Used != fact.No && v.Here(l) && v.Listening(l).IsNo() })
+	}
+	return slices.ContainsFunc(v.upstreams(), func(u inner) bool {
+		fpm := hasAny(u.up.Scheme+u.up.Socket, "fastcgi", "php", "fpm")
+		return u.up.Answers != fact.Yes && fpm == hasAny(s.Kind, "php")
+	})
+}
+
+// childrenKilled finds a server of the site whose children the kernel kills for
+// their memory, while it runs on itself: its own log tells of SIGKILL, and the
+// kernel's of the same program.
+func (v *View) childrenKilled() kill {
+	exits, by := v.Lines(killedBy9, fact.LogChildCrash)
+	kills, kby := v.Lines(nil, fact.LogOOM)
+	for _, x := range exits {
+		for _, k := range kills {
+			if !hasAny(k.Target, x.Program) || x.Program == "" || k.At.Sub(x.At).Abs() > time.Minute {
+				continue
+			}
+			for _, s := range v.Services(func(s fact.Service) bool { return sameProgram(s, x.Program) && running(s) }) {
+				return kill{x.Program, "the kernel kills the children of " + nameOf(s.Service) + " for their memory: " + k.Text, addIDs(by, kby),
+					Yes("its log: "+x.Text, by...), onHost("journalctl -k -g oom-kill; then raise the unit's MemoryMax or the machine's memory, or lower the children's memory_limit", "")}
+			}
+		}
+	}
+	return kill{}
 }
 
 // ofSite reports whether a service can be one of the site's: an application of

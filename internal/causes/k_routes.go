@@ -228,6 +228,24 @@ func judgeAsymmetric(v *View) []Verdict {
 	return out
 }
 
+// repliesReturn answers whether replies to the edge leave by the interface on
+// which its requests arrive.
+func (v *View) repliesReturn(l *Leg) Ans {
+	a := Unseen(lookRoutes)
+	for _, it := range v.routes {
+		for _, g := range it.Fact.Groups {
+			if !g.CDN || g.Type != "unicast" || g.InIface == "" || g.Iface == "" || !v.routeOf(g, it, l) {
+				continue
+			}
+			if g.InIface != g.Iface {
+				return No("requests arrive on "+g.InIface+", and replies leave by "+g.Iface, it.ID)
+			}
+			a = Yes("replies leave by "+g.Iface+", on which requests arrive", it.ID)
+		}
+	}
+	return a
+}
+
 func (v *View) asymmetric(l *Leg, it fact.Item[fact.Routes], g fact.RouteGroup) Verdict {
 	fails, keys := v.Fails(l, 522)
 	c := newCase("path.asymmetric-return", l.Subject()).Explains(keys...)
@@ -247,7 +265,11 @@ func (v *View) asymmetric(l *Leg, it fact.Item[fact.Routes], g fact.RouteGroup) 
 	if seen := v.dropped(l, dropReturn); seen.IsYes() {
 		dropped = seen
 	}
-	c.Ask("Does the kernel drop such packets?", dropped, originward.Possible, originward.Possible)
+	unseen := originward.Possible
+	if fails.IsYes() && g.InIface != "" && directIs(l, "is silent from outside too", OutTimeout).IsYes() {
+		unseen = originward.Likely // nobody gets an answer: what is lost is lost for all
+	}
+	c.Ask("Does the kernel drop such packets?", dropped, originward.Possible, unseen)
 	c.Says("replies leave by another way than requests come",
 		"Requests to "+l.String()+" arrive on "+g.InIface+", and the way back to the edge leads over "+g.Iface+"; the reverse-path filter or the network beyond drops one of them.")
 	f := fix("Send replies back by the interface the request came in on (policy routing), or set the reverse-path filter to loose.",

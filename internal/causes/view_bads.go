@@ -264,7 +264,7 @@ func (v *View) readBads() {
 		}
 	}
 	for _, h := range v.Hits {
-		if h.Good() || carried[h.By[0]+"|"+itoa(h.Code)] {
+		if h.Good() && !v.outlived(h) || carried[h.By[0]+"|"+itoa(h.Code)] {
 			continue
 		}
 		key := "edge|" + itoa(h.Code)
@@ -276,6 +276,27 @@ func (v *View) readBads() {
 		}
 		v.putBad(Bad{Key: key, Code: h.Code, By: h.By, Edge: true, Fault: h.Fault, Phase: h.Phase})
 	}
+}
+
+// outlived reports whether an answer of the edge's cache says that there is
+// nothing, while the origin itself serves the same URL: it was kept for longer
+// than it was true.
+func (v *View) outlived(h Hit) bool {
+	if !h.Cached || h.Status < 400 || h.Status >= 500 {
+		return false
+	}
+	for _, a := range v.answers {
+		if !slices.Contains(h.By, a.ID) {
+			continue
+		}
+		if slices.ContainsFunc(v.exchanges, func(x fact.Item[fact.Exchange]) bool {
+			r := x.Fact.Response
+			return x.Fact.Variant == fact.VariantPlain && r != nil && r.Status == 200 && x.Fact.Path == a.Fact.Path
+		}) {
+			return true
+		}
+	}
+	return false
 }
 
 func (v *View) putBad(b Bad) {

@@ -22,6 +22,7 @@ var families = []func() []*World{
 	againWorlds,
 	mixedWorlds,
 	healthyWorlds,
+	secondWorlds,
 	rareWorlds,
 	sharedWorlds,
 	systemdWorlds,

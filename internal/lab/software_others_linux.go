@@ -132,6 +132,14 @@ func lighttpd(more string) step {
 
 // fpm makes a step that starts php-fpm with a pool and one script.
 func fpm(children int, script string) step {
+	return steps(fpmFiles(children, script), sh("mkdir -p /run/php; php-fpm8.2 --daemonize; "+fpmUp))
+}
+
+// fpmUp is a script that waits for php-fpm's socket.
+const fpmUp = "for i in $(seq 100); do [ -S /run/php/php8.2-fpm.sock ] && break; sleep 0.05; done"
+
+// fpmFiles makes a step that writes its pool and one script.
+func fpmFiles(children int, script string) step {
 	pool := fmt.Sprintf(`[www]
 user = www-data
 group = www-data
@@ -148,7 +156,6 @@ catch_workers_output = yes
 	return steps(
 		write("/etc/php/8.2/fpm/pool.d/www.conf", pool),
 		write("/var/www/shop/index.php", script),
-		sh("mkdir -p /run/php; php-fpm8.2 --daemonize; for i in $(seq 100); do [ -S /run/php/php8.2-fpm.sock ] && break; sleep 0.05; done"),
 	)
 }
 

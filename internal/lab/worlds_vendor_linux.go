@@ -41,10 +41,7 @@ func vendorWorlds() []*World {
 			Unhealthy: "the first answer would be kept",
 			Setup:     healthyNginx,
 			Break: steps(reload(site(`location / { add_header Cache-Control "public, max-age=3600" always; return 500 "error\n"; }`)),
-				func(ctx context.Context, s *Stage) error {
-					_, err := s.Client.Run(ctx, "curl", "-sko", "/dev/null", "-m", "5", "--connect-to", "::"+EdgeFront.String(), s.url())
-					return err
-				}, reload(nginxSite)),
+				visitOnce, reload(nginxSite)),
 		},
 		{
 			Name: "protocol-policy", Title: "another CDN speaks https to an origin that serves http only",
@@ -55,6 +52,12 @@ func vendorWorlds() []*World {
 			}, "<html><head><title>ERROR: The request could not be satisfied</title></head><body><h1>502 ERROR</h1>CloudFront wasn't able to connect to the origin.</body></html>")),
 		},
 	}
+}
+
+// visitOnce lets one visitor come through the edge.
+func visitOnce(ctx context.Context, s *Stage) error {
+	_, err := s.Client.Run(ctx, "curl", "-sko", "/dev/null", "-m", "5", "--connect-to", "::"+EdgeFront.String(), s.url())
+	return err
 }
 
 // platform makes a step that puts a hosting platform at Tenant4: it serves the

@@ -86,6 +86,9 @@ func listening(ctx context.Context, s *survey, f rootfs.FS) (asks []string, link
 		}
 		if !slices.Contains(asks, sock.Program) {
 			asks = append(asks, sock.Program)
+			if strings.HasPrefix(sock.Program, "stunnel") {
+				asks = append(asks, stunnelServices(f)...)
+			}
 		}
 		if loadsWrappers(s.env.Proc, sock.PID) {
 			return asks, fact.Yes, programs
@@ -101,6 +104,20 @@ func listening(ctx context.Context, s *survey, f rootfs.FS) (asks []string, link
 		linked = fact.Unknown
 	}
 	return asks, linked, programs
+}
+
+// stunnelServices are the names by which stunnel asks: those of its services.
+func stunnelServices(f rootfs.FS) (out []string) {
+	files, _ := f.Glob("/etc/stunnel/*.conf") // none: none
+	for _, name := range files {
+		b, _ := f.Read(name, maxFile)
+		for line := range strings.Lines(string(b)) {
+			if line = strings.TrimSpace(line); len(line) > 2 && line[0] == '[' && line[len(line)-1] == ']' && len(out) < 64 {
+				out = append(out, line[1:len(line)-1])
+			}
+		}
+	}
+	return out
 }
 
 // loadsWrappers reports whether a process has the library loaded, linked to it

@@ -82,10 +82,12 @@ func network(a netip.Addr) netip.Prefix {
 	return p
 }
 
-func (c *census) busiestTuples() []fact.TupleUse {
+// busiestTuples are the tuples with many sockets, or with most of the span ports
+// there are; 0 = not known.
+func (c *census) busiestTuples(span int) []fact.TupleUse {
 	var out []fact.TupleUse
 	for t, n := range c.tuples {
-		if n >= minTuple {
+		if n >= minTuple || span > 1 && n*10 >= span*9 {
 			out = append(out, fact.TupleUse{Local: t.local, Remote: t.remote, Count: n})
 		}
 	}

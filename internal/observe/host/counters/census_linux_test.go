@@ -25,7 +25,7 @@ func TestCensus(t *testing.T) {
 	if c.established != 12 || c.synRecv != 2 || c.timeWait != 70 {
 		t.Errorf("%d established, %d half-open, %d in TIME-WAIT", c.established, c.synRecv, c.timeWait)
 	}
-	tuples := c.busiestTuples()
+	tuples := c.busiestTuples(0)
 	if len(tuples) != 1 || tuples[0].Count != 75 || tuples[0].Remote != netip.MustParseAddrPort("127.0.0.1:3000") {
 		t.Errorf("tuples: %+v", tuples)
 	}

@@ -80,7 +80,7 @@ func fillCensus(ctx context.Context, env *collect.Env, c *fact.Counters) error {
 		return err
 	}
 	c.TimeWait, c.Established, c.SynRecv = n.timeWait, n.established, n.synRecv
-	c.PortsInUse, c.ClientPeers = n.busiestTuples(), n.busiestPeers(env)
+	c.PortsInUse, c.ClientPeers = n.busiestTuples(c.PortRange[1]-c.PortRange[0]+1), n.busiestPeers(env)
 	return nil
 }
 

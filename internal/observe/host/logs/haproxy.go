@@ -3,6 +3,7 @@ package logs
 import (
 	"net/netip"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/originward/originward/fact"
@@ -37,6 +38,9 @@ func haproxyEnd(line string) (m match, ok bool) {
 		return m, false
 	}
 	m.kind, ok = haproxyEnds[g[3]]
+	if head, _, _ := strings.Cut(line, `"`); m.kind == fact.LogDenied && strings.Contains(head, " 429 ") {
+		m.kind = fact.LogLimited // too many requests (RFC 6585 §4)
+	}
 	m.target = g[2]
 	m.client, _ = netip.ParseAddr(g[1]) // not an address: none
 	return m, ok
