@@ -202,6 +202,9 @@ func judgeProxyHop(v *View) []Verdict {
 			c.Must("Is an address near the host banned?", Yes(h.tool+" has banned "+addrText(h.ban.Prefix), h.by...))
 			c.Proof("Is that address a hop through which the visitors come?", v.isHop(h, l))
 			c.Proof("Does the packet filter turn it away?", v.hopBlocked(h, l))
+			if hop := v.isHop(h, l); !fails.IsYes() && !hop.IsYes() {
+				c.AtMost(originward.Possible, "nobody was seen to be cut off")
+			}
 			c.Says("a ban has hit the origin's own hop", h.tool+" has banned "+addrText(h.ban.Prefix)+", through which every visitor comes.")
 			f := fix("Lift the ban, never ban private ranges, and keep the visitor's address through the hop.",
 				onHost(h.ban.Remove, h.ban.Restore), takeAwayIf(h.ban.Remove == "", h.rule),

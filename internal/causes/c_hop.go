@@ -278,7 +278,11 @@ func (v *View) limitVerdicts(id originward.CauseID, ls []limited, title string, 
 		}
 		c.Ask("Are visitors refused with this limit's answer?", fails, worst, originward.Likely)
 		c.Must("Does the limit count by the connecting address?", Yes("the limit at "+at(x.limit.Place)+" counts by "+firstOf(x.limit.Key, "the connecting address"), x.item.ID))
-		c.Ask("Did it refuse an address of the edge?", v.limitHit(x), originward.Possible, originward.Likely)
+		hit := v.limitHit(x)
+		c.Ask("Did it refuse an address of the edge?", hit, originward.Possible, originward.Likely)
+		if !fails.IsYes() && !hit.IsYes() {
+			c.AtMost(originward.Possible, "nobody was seen to meet the limit")
+		}
 		c.Says(title, "The limit at "+at(x.limit.Place)+" ("+firstOf(x.limit.Rate, x.limit.Kind)+") counts by the connecting address, which is the edge's: strangers share one bucket.")
 		f := fix("Count by the visitor whom the CDN names, or exempt the CDN's ranges from the limit.",
 			edit(x.limit.Place, "key on the visitor's address (restored from CF-Connecting-IP), or exempt the CDN's ranges"),

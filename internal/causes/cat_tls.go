@@ -58,7 +58,7 @@ func trustCauses() []Cause {
 	return []Cause{
 		{
 			ID: "tls.chain-incomplete", Family: "G", Title: "the intermediate certificate is not sent", Codes: []int{526}, Where: onTheHost,
-			Needs: needs(needDirect), After: ids("tls.cert-not-reloaded"), Judge: judgeChainIncomplete,
+			Needs: needs(needDirect), After: ids("dns.stale-address", "tls.cert-not-reloaded"), Judge: judgeChainIncomplete,
 			Doc: Doc{
 				What:  "The intermediate certificate is not sent.",
 				Looks: "526, while browsers are happy: they fetch or remember intermediates.",

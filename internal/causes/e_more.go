@@ -84,6 +84,9 @@ func judgeOriginTimeout(v *View) []Verdict {
 		c.Ask("Does the edge give up waiting for the response (524)?", v.edgeFails(l, fails, 524), originward.Possible, unseen)
 		c.Ask("Is the response just as late for a direct request?", slow, originward.Possible, originward.Likely)
 		c.Ask("Does the server work, and is it only late?", v.onlyLate(l), originward.Likely, originward.Likely)
+		if v.answersItself(l) && !fails.IsYes() {
+			c.AtMost(originward.Possible, "the host itself gets the response at once")
+		}
 		c.Says("the origin's response comes later than the edge waits", l.String()+" accepts the request and sends nothing in time"+because(slow)+".")
 		f := fix("Find what holds the response; answer early, stream or make it asynchronous; raise the CDN's read timeout where the plan allows it.",
 			onHost("time curl -sko /dev/null --resolve "+firstOf(v.Host, "HOST")+":"+itoa(int(l.Port))+":127.0.0.1 "+l.Scheme+"://"+firstOf(v.Host, "HOST")+"/", ""),

@@ -31,11 +31,35 @@ func (v *View) certsServed() []served {
 			out = append(out, s)
 		} else if s, ok := seenCert(l, l.FromCDN, true); ok {
 			out = append(out, s)
+		} else if s, ok := v.certByName(l); ok {
+			out = append(out, s)
 		} else if s, ok := seenCert(l, l.Local, false); ok {
 			out = append(out, s)
 		}
 	}
 	return out
+}
+
+// certByName is the certificate that the host itself was served on the leg's port
+// when it asked for the site's name.
+func (v *View) certByName(l *Leg) (served, bool) {
+	for _, it := range v.certs {
+		for _, s := range it.Fact.Served {
+			if !v.Here(l) || s.Addr.Port() != l.Port || s.Addr.Addr().Is4() != l.Addr().Is4() || v.Host == "" || s.SNI != v.Host || s.TLS == nil || len(s.TLS.Chain) == 0 {
+				continue
+			}
+			named := func(n string) bool { return nameMatches(n, v.Host) }
+			if leaf := s.TLS.Chain[0]; named(leaf.CN) || slices.ContainsFunc(leaf.Names, named) {
+				continue
+			}
+			// The host's own trust store is not the edge's: the name is beyond doubt.
+			reasons := slices.DeleteFunc(slices.Clone(s.TLS.Reasons), func(r fact.CertReason) bool {
+				return r == fact.CertNameMismatch || r == fact.CertUnknownIssuer && len(s.TLS.Chain) > 1
+			})
+			return served{l, s.TLS, append(reasons, fact.CertNameMismatch), it.ID, false}, true
+		}
+	}
+	return served{}, false
 }
 
 func seenCert(l *Leg, xs []fact.Item[fact.Exchange], outside bool) (served, bool) {
@@ -87,6 +111,9 @@ func (v *View) certCase(id originward.CauseID, s served, reason Ans) *Case {
 		seen = Yes("it was seen from outside, with the site's name", s.by)
 	}
 	c.Proof("Was it seen from outside, with the site's name?", seen)
+	if v.HostIs(s.leg.Addr()).IsNo() && v.servesSite().IsYes() {
+		c.AtMost(originward.Likely, "another machine serves it: the site's own server was looked at, and does not have this address")
+	}
 	if !fails.IsYes() && !v.Has(originward.Edge) && !v.Mode.Validate.Known() {
 		c.Explains("cert|" + s.leg.Target().String())
 	}

@@ -30,8 +30,24 @@ func (v *View) failedHandshakes() []handshake {
 				break
 			}
 		}
+		if l.met() {
+			continue
+		}
+		// Nobody but the edge gets in, as it should be: what the host meets on its
+		// own port counts. It may not have asked for the site's name.
+		for _, x := range l.Local {
+			if OutcomeOf(x.Fact) == OutTLS && (x.Fact.Fault.NotTLS || x.Fact.Fault.Alert != 0) {
+				out = append(out, handshake{l, *x.Fact.Fault, x.ID, true})
+				break
+			}
+		}
 	}
 	return out
+}
+
+// met reports whether a source that is not the CDN's got through to the leg.
+func (l *Leg) met() bool {
+	return slices.ContainsFunc(l.Direct, func(x fact.Item[fact.Exchange]) bool { return x.Fact.Connected() })
 }
 
 // variant is how an exchange with one thing changed ended for a leg.
@@ -39,6 +55,13 @@ func (l *Leg) variant(name string) (o Outcome, x fact.Item[fact.Exchange], ok bo
 	for _, x := range l.Variants {
 		if x.Fact.Variant == name {
 			return OutcomeOf(x.Fact), x, true
+		}
+	}
+	if !l.met() && name == fact.VariantPlainHTTP {
+		for _, x := range l.Local {
+			if x.Fact.Variant == name {
+				return OutcomeOf(x.Fact), x, true
+			}
 		}
 	}
 	return "", fact.Item[fact.Exchange]{}, false
@@ -89,6 +112,9 @@ func (v *View) tlsCase(id originward.CauseID, h handshake, codes ...int) *Case {
 	}
 	c.Ask("Does the edge's handshake fail (525)?", fails, worst, originward.Likely)
 	c.Ask("Does the edge speak TLS to the origin?", v.Mode.HTTPS, originward.RuledOut, originward.Likely)
+	if h.local && !fails.IsYes() {
+		c.AtMost(originward.Likely, "it was seen on the host itself only")
+	}
 	return c
 }
 
@@ -114,6 +140,9 @@ func judgeSNIUnmatched(v *View) []Verdict {
 		}
 		other := h.leg.otherName()
 		noSite := v.noSiteFor(h)
+		if h.local && (!named || !v.nameConfigured(h.leg).IsNo()) {
+			continue
+		}
 		if !named && other.IsNo() && !noSite.IsYes() {
 			continue
 		}
@@ -266,7 +295,11 @@ func judgeVersionOrCipher(v *View) []Verdict {
 		c.Must("Does the server itself end the handshake over the offer?", Yes("the handshake ends with "+firstOf(h.fault.AlertName, h.fault.Detail), h.by))
 		limits := v.tlsLimits(h.leg)
 		if !sure {
-			c.Must("Does it fail for every server name?", h.leg.otherName().Not())
+			if h.local {
+				c.Must("Is there a virtual host for the name, whatever name was asked for?", v.nameConfigured(h.leg))
+			} else {
+				c.Must("Does it fail for every server name?", h.leg.otherName().Not())
+			}
 			c.Ask("Is the server's list of versions and ciphers short?", limits, originward.Possible, originward.Likely)
 		}
 		c.Says("the edge and the origin have no TLS version or cipher in common", "The server refuses the edge's offer with "+firstOf(h.fault.AlertName, "an alert")+because(limits)+".")

@@ -53,7 +53,11 @@ func sendsNone(fails Ans) originward.Standing {
 // demandsCert answers whether the origin asks for a client certificate and
 // refuses who has none.
 func (v *View) demandsCert(l *Leg) Ans {
-	for _, x := range l.Direct {
+	seen := l.Direct
+	if !l.met() {
+		seen = l.Local // nobody but the edge gets in
+	}
+	for _, x := range seen {
 		f := x.Fact
 		if r := f.Response; r != nil && slices.Contains([]int{400, 403, 495, 496}, r.Status) {
 			if hasAny(r.Body+" "+r.Title, "no required ssl certificate", "ssl certificate error", "client certificate", "certificate required", "certificate is required") {

@@ -28,6 +28,9 @@ func judgeBackendDown(v *View) []Verdict {
 		if turn := v.inTurn(u); turn.IsYes() {
 			c.Ask("Is it gone for good, and not one of several that are restarted in turn?", turn.Not(), originward.Likely, originward.Proved)
 		}
+		if !fails.IsYes() && v.groupServes(u) {
+			c.AtMost(originward.Possible, "others of its group take the requests, and nobody was seen to fail")
+		}
 		s, ok := v.backendService(u.up)
 		c.Says("the application behind the proxy does not run", "The proxy forwards to "+u.up.Name+" ("+at(u.up.Place)+"), where nothing takes connections"+serviceText(s, ok)+".")
 		start := onHost("start the application that should serve "+u.up.Name, "")
@@ -40,6 +43,13 @@ func judgeBackendDown(v *View) []Verdict {
 		out = append(out, c.Fix(f).Done())
 	}
 	return out
+}
+
+// groupServes reports whether another backend of the same group answers.
+func (v *View) groupServes(u inner) bool {
+	return u.up.Group != "" && slices.ContainsFunc(v.upstreams(), func(o inner) bool {
+		return o.item.ID == u.item.ID && o.up.Group == u.up.Group && o.up.Name != u.up.Name && o.up.Answers == fact.Yes
+	})
 }
 
 func serviceText(s Service, ok bool) string {

@@ -76,6 +76,14 @@ func (v *View) killed() []kill {
 	return out
 }
 
+// behindAny reports whether a running proxy of the host forwards to a service.
+func (v *View) behindAny(s Service) bool {
+	return slices.ContainsFunc(v.upstreams(), func(u inner) bool {
+		b, ok := v.backendService(u.up)
+		return ok && b.Kind == s.Kind && b.Name == s.Name
+	})
+}
+
 // gone answers whether the program that the kernel killed is one of the
 // host's services and does not run now. The kernel's log is the whole
 // machine's, so the name alone is not enough.
@@ -89,6 +97,9 @@ func (v *View) gone(name string, l fact.LogLine) Ans {
 			return No(nameOf(s.Service)+" is "+s.State+", and nothing of the site asks for it", s.By)
 		}
 		if dead(s.Service) {
+			if l.Source == "kernel" && !isWeb(s.Service) && !v.behindAny(s) {
+				continue // the machine's log, and nothing of the site leads to it
+			}
 			if l.Source == "kernel" && s.Signal != "SIGKILL" && s.Result != "oom-kill" && s.Result != "signal" {
 				return Ans{By: []string{s.By}, Says: nameOf(s.Service) + " is " + s.State, Look: &lookServices}
 			}
@@ -185,7 +196,11 @@ func judgeDiskFull(v *View) []Verdict {
 		c.Ask("Does the site fail?", fails, originward.Possible, originward.Likely)
 		c.Ask("Is a disk that the site needs full?", full, originward.Possible, originward.Likely)
 		if !used && !(logged.IsYes() && v.onlyFull()) {
-			c.Ask("Is it known that the site uses that disk?", Unseen(lookLogs), originward.Likely, originward.Likely)
+			unseen := originward.Possible
+			if logged.IsYes() {
+				unseen = originward.Likely
+			}
+			c.Ask("Is it known that the site uses that disk?", Unseen(lookLogs), unseen, unseen)
 		}
 		silent := originward.Likely
 		if full.IsYes() && v.holdsLogs(mount) {

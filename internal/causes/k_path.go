@@ -356,6 +356,9 @@ func judgeMTUBlackhole(v *View) []Verdict {
 		c.Ask("Do exchanges stall after the connect?", fails, originward.Possible, originward.Likely)
 		c.Must("Do large packets vanish without an error?", hole)
 		c.Apart("Do small exchanges work?", v.smallWorks(l))
+		if !v.sized(l) {
+			c.AtMost(originward.Likely, "no probe of sizes saw it: it shows on the way back only")
+		}
 		c.Says("large packets vanish on the way", "Small packets to and from "+l.String()+" pass, larger ones vanish, and no error comes back: the path's MTU is smaller than both sides believe.")
 		f := fix("Clamp the MSS to the path, or lower the MTU of the interface; let ICMP fragmentation-needed through.",
 			onHost("iptables -t mangle -A POSTROUTING -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu", "iptables -t mangle -D POSTROUTING -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu"))
@@ -374,7 +377,21 @@ func (v *View) largeVanish(l *Leg) Ans {
 			return Yes("packets of "+itoa(m.SmallestLost)+" bytes are lost without an error, of "+itoa(m.LargestOK)+" pass", p.ID)
 		}
 	}
+	// Without a probe of sizes: the head of the page comes, the page does not, and
+	// the host itself gets it.
+	for _, x := range l.Variants {
+		if x.Fact.Variant == fact.VariantHead && OutcomeOf(x.Fact) == OutOK && v.answersItself(l) && directIs(l, "sends nothing", OutSlow).IsYes() {
+			return Yes("a response without its body arrives, the whole one does not, and the host itself gets it at once", x.ID)
+		}
+	}
 	return Unseen(lookPath)
+}
+
+// sized reports whether a probe of sizes saw large packets vanish.
+func (v *View) sized(l *Leg) bool {
+	return slices.ContainsFunc(v.paths, func(p fact.Item[fact.Path]) bool {
+		return p.Fact.Target.Addr().Unmap() == l.Addr() && p.Fact.MTU.SmallestLost > 0
+	})
 }
 
 // bodyStalls answers whether responses begin and their bodies stall.

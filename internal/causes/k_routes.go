@@ -20,6 +20,9 @@ func (v *View) wayBack(l *Leg) Ans {
 			}
 			seen = true
 			by = addIDs(by, []string{it.ID})
+			if g.InIface != "" && g.Iface != "" && g.InIface != g.Iface && v.takenElsewhere(it, g) == "" {
+				return Ans{By: []string{it.ID}, Says: "requests arrive on " + g.InIface + ", and replies leave by " + g.Iface, Look: &lookCounters}
+			}
 			if v.takenElsewhere(it, g) != "" || g.InOK == fact.No {
 				return No("replies to "+rangesText(g.Ranges)+" do not leave as they should", it.ID)
 			}
@@ -244,6 +247,13 @@ func (v *View) repliesReturn(l *Leg) Ans {
 		}
 	}
 	return a
+}
+
+// answersItself reports whether the leg answers the host it is on.
+func (v *View) answersItself(l *Leg) bool {
+	return slices.ContainsFunc(l.Local, func(x fact.Item[fact.Exchange]) bool {
+		return x.Fact.Variant == fact.VariantPlain && OutcomeOf(x.Fact) == OutOK
+	})
 }
 
 func (v *View) asymmetric(l *Leg, it fact.Item[fact.Routes], g fact.RouteGroup) Verdict {

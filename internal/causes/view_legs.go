@@ -166,7 +166,7 @@ func (v *View) leads(h Hit, l *Leg) bool {
 func (v *View) wentTo(scheme string) string {
 	to := ""
 	for _, h := range v.Hits {
-		if !h.Origin.IsValid() || h.Scheme != scheme || h.To == "" || h.To == to {
+		if !h.Origin.IsValid() || h.Scheme != "" && h.Scheme != scheme || h.To == "" || h.To == to {
 			continue
 		}
 		if to != "" {

@@ -110,6 +110,9 @@ func defaultPort(h Hit) bool { return h.Port == 443 || h.Port == 80 }
 
 // waysUnknown are the ways of a visitor while the mode is not known.
 func (v *View) waysUnknown(w way) []way {
+	if to := v.wentTo("https"); to != "" && w.scheme == "https" && w.port == 443 {
+		return []way{{to, visitorPort(to), fact.Yes, true}} // the edge says where its requests went
+	}
 	if w.scheme == "https" && w.port == 443 && !v.Mode.HTTPS.IsYes() {
 		return []way{{"https", 443, fact.Unknown, true}, {"http", 80, fact.Unknown, true}}
 	}
