@@ -43,7 +43,7 @@ func (r *AccessRule) now(ctx context.Context) (*accessBody, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read the IP access rule %s at the CDN: %w", r.ID, err)
+		return nil, fmt.Errorf("read the IP access rule %s at the CDN: %w", r.ID, apiSaid(err))
 	}
 	var b accessBody
 	if err := json.Unmarshal([]byte(res.JSON.RawJSON()), &b); err != nil {
@@ -71,7 +71,7 @@ func (r *AccessRule) Apply(ctx context.Context, _ *Machine) error {
 	params := firewall.AccessRuleDeleteParams{}
 	params.ZoneID.Value, params.ZoneID.Present = r.Zone, true
 	if _, err := firewall.NewAccessRuleService(opts...).Delete(ctx, r.ID, params); err != nil {
-		return fmt.Errorf("delete the IP access rule %s at the CDN: %w", r.ID, err)
+		return fmt.Errorf("delete the IP access rule %s at the CDN: %w", r.ID, apiSaid(err))
 	}
 	return nil
 }
@@ -94,7 +94,7 @@ func (r *AccessRule) Undo(ctx context.Context, _ *Machine, before json.RawMessag
 	list.ZoneID.Value, list.ZoneID.Present = r.Zone, true
 	page, err := svc.List(ctx, list, option.WithQuery("configuration.value", was.Configuration.Value))
 	if err != nil {
-		return fmt.Errorf("read the IP access rules at the CDN: %w", err)
+		return fmt.Errorf("read the IP access rules at the CDN: %w", apiSaid(err))
 	}
 	for _, x := range page.Result {
 		if x.Configuration.Value == was.Configuration.Value && string(x.Mode) == was.Mode {
@@ -110,7 +110,7 @@ func (r *AccessRule) Undo(ctx context.Context, _ *Machine, before json.RawMessag
 	c.Value.Value, c.Value.Present = was.Configuration.Value, true
 	body.Configuration.Value, body.Configuration.Present = c, true
 	if _, err := svc.New(ctx, body); err != nil {
-		return fmt.Errorf("make the IP access rule for %s again at the CDN: %w", was.Configuration.Value, err)
+		return fmt.Errorf("make the IP access rule for %s again at the CDN: %w", was.Configuration.Value, apiSaid(err))
 	}
 	return nil
 }

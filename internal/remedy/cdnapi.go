@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
@@ -54,6 +55,27 @@ func (a API) options() ([]option.RequestOption, error) {
 	}, nil
 }
 
+// apiError is a refusal of the API in its own words, without the request around.
+type apiError struct {
+	error
+	words string
+}
+
+func (e apiError) Error() string { return e.words }
+func (e apiError) Unwrap() error { return e.error }
+
+var apiWords = regexp.MustCompile(`"message":\s*"((?:[^"\\]|\\.)*)"`)
+
+// apiSaid finds the API's own words in an error, for people.
+func apiSaid(err error) error {
+	m := apiWords.FindStringSubmatch(err.Error())
+	var words string
+	if m == nil || json.Unmarshal([]byte(`"`+m[1]+`"`), &words) != nil || words == "" {
+		return err
+	}
+	return apiError{err, "the CDN says: " + words}
+}
+
 // Record changes one DNS record at the CDN.
 type Record struct {
 	API
@@ -93,7 +115,7 @@ func (r *Record) list(ctx context.Context) (map[string]RecordContent, error) {
 	var page *pagination.V4PagePaginationArray[dns.RecordResponse]
 	page, err = dns.NewRecordService(opts...).List(ctx, params, option.WithQuery("name", r.Was.Name), option.WithQuery("name.exact", r.Was.Name))
 	if err != nil {
-		return nil, fmt.Errorf("read the DNS records of %s at the CDN: %w", r.Was.Name, err)
+		return nil, fmt.Errorf("read the DNS records of %s at the CDN: %w", r.Was.Name, apiSaid(err))
 	}
 	out := map[string]RecordContent{}
 	for _, x := range page.Result {
@@ -134,7 +156,7 @@ func (r *Record) Apply(ctx context.Context, _ *Machine) error {
 	params := dns.RecordDeleteParams{}
 	params.ZoneID.Value, params.ZoneID.Present = r.Zone, true
 	if _, err := dns.NewRecordService(opts...).Delete(ctx, r.ID, params); err != nil {
-		return fmt.Errorf("delete %s at the CDN: %w", r.Was, err)
+		return fmt.Errorf("delete %s at the CDN: %w", r.Was, apiSaid(err))
 	}
 	return nil
 }
@@ -153,7 +175,7 @@ func (r *Record) edit(ctx context.Context, c RecordContent) error {
 	params := dns.RecordEditParams{Body: body}
 	params.ZoneID.Value, params.ZoneID.Present = r.Zone, true
 	if _, err := dns.NewRecordService(opts...).Edit(ctx, r.ID, params); err != nil {
-		return fmt.Errorf("change %s at the CDN: %w", r.Was, err)
+		return fmt.Errorf("change %s at the CDN: %w", r.Was, apiSaid(err))
 	}
 	return nil
 }
@@ -196,7 +218,7 @@ func (r *Record) Undo(ctx context.Context, _ *Machine, before json.RawMessage) e
 	params := dns.RecordNewParams{Body: body}
 	params.ZoneID.Value, params.ZoneID.Present = r.Zone, true
 	if _, err := dns.NewRecordService(opts...).New(ctx, params); err != nil {
-		return fmt.Errorf("make %s again at the CDN: %w", was, err)
+		return fmt.Errorf("make %s again at the CDN: %w", was, apiSaid(err))
 	}
 	return nil
 }
@@ -219,7 +241,7 @@ func (s *SSL) now(ctx context.Context) (originward.SSLMode, error) {
 	params.ZoneID.Value, params.ZoneID.Present = s.Zone, true
 	res, err := zones.NewSettingService(opts...).Get(ctx, "ssl", params)
 	if err != nil {
-		return "", fmt.Errorf("read the SSL mode at the CDN: %w", err)
+		return "", fmt.Errorf("read the SSL mode at the CDN: %w", apiSaid(err))
 	}
 	text, _ := res.Value.(string)
 	if text == "" {
@@ -246,6 +268,9 @@ func (s *SSL) Undo(ctx context.Context, _ *Machine, before json.RawMessage) erro
 	if err := json.Unmarshal(before, &was); err != nil {
 		return err
 	}
+	if is, err := s.now(ctx); err == nil && is == was {
+		return nil
+	}
 	return s.set(ctx, was)
 }
 
@@ -259,7 +284,7 @@ func (s *SSL) set(ctx context.Context, m originward.SSLMode) error {
 	params := zones.SettingEditParams{Body: body}
 	params.ZoneID.Value, params.ZoneID.Present = s.Zone, true
 	if _, err := zones.NewSettingService(opts...).Edit(ctx, "ssl", params); err != nil {
-		return fmt.Errorf("set the SSL mode at the CDN: %w", err)
+		return fmt.Errorf("set the SSL mode at the CDN: %w", apiSaid(err))
 	}
 	return nil
 }

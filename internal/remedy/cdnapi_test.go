@@ -8,6 +8,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/originward/originward"
+	"github.com/originward/originward/fact"
 )
 
 // fakeCDN answers as Cloudflare's API documents (v4: dns_records, settings/ssl).
@@ -131,12 +134,40 @@ func TestSSLMode(t *testing.T) {
 	if err := s.Undo(t.Context(), nil, ch.Before); err != nil || f.ssl != "flexible" {
 		t.Fatalf("%s %v", f.ssl, err)
 	}
+	writes := len(f.calls)
+	if err := s.Undo(t.Context(), nil, ch.Before); err != nil || strings.HasPrefix(f.calls[len(f.calls)-1], "PATCH") || len(f.calls) == writes {
+		t.Errorf("an undo of what is as it was writes: %v %v", f.calls[writes:], err)
+	}
 	t.Setenv("CLOUDFLARE_API_TOKEN", "wrong")
-	if err := s.Apply(t.Context(), nil); err == nil || strings.Contains(err.Error(), "wrong") {
+	if err := s.Apply(t.Context(), nil); err == nil || !strings.HasSuffix(err.Error(), "the CDN says: Unauthorized") {
 		t.Errorf("a refused token: %v", err)
 	}
 	t.Setenv("CLOUDFLARE_API_TOKEN", "")
 	if _, err := s.Plan(t.Context(), nil); err == nil {
 		t.Error("no token is no error")
+	}
+}
+
+// TestLowerMode: a lower SSL mode is chosen where it is asked for, and nowhere
+// else; it is the CDN's part then.
+func TestLowerMode(t *testing.T) {
+	_, api := newFakeCDN(t)
+	for _, id := range lowered {
+		if _, cdn, mine := ScopeHost.planner(id, Wish{}); cdn || !mine {
+			t.Errorf("%s is not cured on the host", id)
+		}
+		plan, cdn, mine := ScopeCDN.planner(id, Wish{LowerMode: true})
+		if !cdn || !mine {
+			t.Errorf("%s: a lower mode is not the CDN's part", id)
+			continue
+		}
+		s := &site{b: bundleWith(t, fact.WebConfig{}), cdn: api}
+		steps, err := plan(t.Context(), s, nil)
+		if err != nil || len(steps) != 1 || steps[0].Do.(*SSL).Want != originward.SSLFull || steps[0].Risk == "" || steps[0].Better == "" {
+			t.Errorf("%s: %+v %v", id, steps, err)
+		}
+	}
+	if _, cdn, _ := ScopeCDN.planner("listener.none", Wish{LowerMode: true}); cdn {
+		t.Error("a lower mode cures a server that is down")
 	}
 }

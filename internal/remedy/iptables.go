@@ -118,9 +118,20 @@ func (t *Iptables) Plan(ctx context.Context, m *Machine) (Change, error) {
 			name, _, _ := strings.Cut(l[1:], " ")
 			l = "-N " + name
 		}
-		ch.Show = append(ch.Show, t.Tool+" -t "+t.Table+" "+l)
+		ch.Show = append(ch.Show, t.Tool+" -t "+t.Table+" "+l+deleted(l, now))
 	}
 	return ch, nil
+}
+
+// deleted is the rule that a deletion by number takes, as a remark: from the
+// highest number down, the numbers are those of now.
+func deleted(line string, now table) string {
+	var chain string
+	var n int
+	if _, err := fmt.Sscanf(line, "-D %s %d", &chain, &n); err != nil || n < 1 || n > len(now[chain]) {
+		return ""
+	}
+	return "   # " + now[chain][n-1]
 }
 
 // Apply commits the edits.

@@ -310,8 +310,15 @@ func (n *NFT) Plan(ctx context.Context, m *Machine) (Change, error) {
 		return Change{}, err
 	}
 	ch := Change{Before: encode(st), None: len(lines) == 0}
+	rules := map[string]string{}
+	for _, c := range n.Chains {
+		now, _ := nftList(ctx, m, c.Family, c.Table, c.Chain) // it was just listed: this is for people
+		for _, r := range now {
+			rules[fmt.Sprintf("delete rule %s %s %s handle %s", c.Family, word(c.Table), word(c.Chain), r.handle)] = "   # " + r.text
+		}
+	}
 	for _, l := range lines {
-		ch.Show = append(ch.Show, "nft "+l)
+		ch.Show = append(ch.Show, "nft "+l+rules[l])
 	}
 	return ch, nil
 }

@@ -120,7 +120,7 @@ func (o *OriginCert) issued(ctx context.Context) (map[string][]byte, error) {
 	params.ZoneID.Value, params.ZoneID.Present = o.Zone, true
 	page, err := origin_ca_certificates.NewOriginCACertificateService(opts...).List(ctx, params)
 	if err != nil {
-		return nil, fmt.Errorf("read the origin CA's certificates: %w", err)
+		return nil, fmt.Errorf("read the origin CA's certificates: %w", apiSaid(err))
 	}
 	out := map[string][]byte{}
 	for _, c := range page.Result {
@@ -152,7 +152,7 @@ func (o *OriginCert) issue(ctx context.Context) ([]byte, error) {
 	params.RequestedValidity.Value, params.RequestedValidity.Present = originCertDays, true
 	res, err := origin_ca_certificates.NewOriginCACertificateService(opts...).New(ctx, params)
 	if err != nil {
-		return nil, fmt.Errorf("have the origin CA issue a certificate (the token needs SSL and Certificates: Edit): %w", err)
+		return nil, fmt.Errorf("have the origin CA issue a certificate (the token needs SSL and Certificates: Edit): %w", apiSaid(err))
 	}
 	if !o.ours([]byte(res.Certificate)) {
 		return nil, fmt.Errorf("the origin CA answered with a certificate of another key")
@@ -199,7 +199,7 @@ func (o *OriginCert) Undo(ctx context.Context, m *Machine, before json.RawMessag
 	}
 	for id := range issued {
 		if _, err := origin_ca_certificates.NewOriginCACertificateService(opts...).Delete(ctx, id); err != nil {
-			return fmt.Errorf("revoke the certificate %s: %w", id, err)
+			return fmt.Errorf("revoke the certificate %s: %w", id, apiSaid(err))
 		}
 	}
 	return nil

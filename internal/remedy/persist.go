@@ -188,4 +188,4 @@ func (n *NFT) fileEdit(text string) (string, bool) {
 }
 
 // lostText is what is said of edits that no file at boot is known for.
-const lostText = "gone after a reboot: no file was found from which these rules are loaded. Write the change where they come from (a script, a panel, `netfilter-persistent save`, `ipset save`)"
+const lostText = "a reboot takes this back: no file was found from which these rules are loaded. Write the change where they come from (a script, a panel, `netfilter-persistent save`, `ipset save`)"

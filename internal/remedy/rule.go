@@ -51,14 +51,14 @@ func (r *Rule) find(ctx context.Context) (set string, rule ruleBody, err error) 
 		return "", nil, nil
 	}
 	if err != nil {
-		return "", nil, fmt.Errorf("read the custom rules at the CDN: %w", err)
+		return "", nil, fmt.Errorf("read the custom rules at the CDN: %w", apiSaid(err))
 	}
 	var body struct {
 		ID    string     `json:"id"`
 		Rules []ruleBody `json:"rules"`
 	}
 	if err := json.Unmarshal([]byte(res.JSON.RawJSON()), &body); err != nil {
-		return "", nil, fmt.Errorf("the custom rules at the CDN: %w", err)
+		return "", nil, fmt.Errorf("the custom rules at the CDN: %w", apiSaid(err))
 	}
 	for _, x := range body.Rules {
 		if x.text("id") == r.ID {
@@ -120,7 +120,7 @@ func (r *Rule) set(ctx context.Context, on bool) error {
 	// The SDK's types hold one struct for each action; the rule goes back as it came.
 	_, err = rulesets.NewRuleService(opts...).Edit(ctx, set, r.ID, params, option.WithRequestBody("application/json", strings.NewReader(string(raw))))
 	if err != nil {
-		return fmt.Errorf("change rule %s at the CDN: %w", r.ID, err)
+		return fmt.Errorf("change rule %s at the CDN: %w", r.ID, apiSaid(err))
 	}
 	return nil
 }

@@ -63,6 +63,11 @@ type Sheet struct {
 	Asked     string
 }
 
+// For says whom the page is written for.
+func (s Sheet) For() string {
+	return map[Audience]string{ForCDN: "For the CDN's support", ForHost: "For the hosting provider", ForTeam: "For the team"}[s.Audience]
+}
+
 // Row is a label and what it stands for.
 type Row struct{ Label, Value string }
 

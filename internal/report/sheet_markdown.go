@@ -9,7 +9,7 @@ import (
 // Markdown writes the sheet for tickets.
 func (s Sheet) Markdown(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# %s\n\n", md(s.Title))
+	fmt.Fprintf(&b, "# %s\n\n%s.\n\n", md(s.Title), md(s.For()))
 	b.WriteString("**What we ask.** ")
 	for i, a := range s.Ask {
 		if i > 0 {
