@@ -2,6 +2,7 @@ package causes
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/originward/originward"
 	"github.com/originward/originward/fact"
@@ -159,13 +160,34 @@ func (v *View) acmeFails() Ans {
 		}
 	}
 	lines, by := v.Lines(func(l fact.LogLine) bool {
-		return hasAny(l.Text, "fail", "error", "invalid", "unauthorized", "timeout")
+		return hasAny(l.Text, "fail", "error", "invalid", "unauthorized", "timeout") && !v.ofOthers(l.Text)
 	}, fact.LogACME)
 	if len(lines) > 0 {
 		return Yes(lines[0].Text, by...)
 	}
 	return Unseen(lookJobs)
 }
+
+// ofOthers reports whether a line of a client that gets certificates names
+// certificates or domains, and none of them is the site's.
+func (v *View) ofOthers(text string) bool {
+	named := false
+	words := strings.Fields(text)
+	for i, w := range words[:min(len(words), maxWords)] {
+		w = strings.ToLower(strings.Trim(w, "\"'`,;:()[]."))
+		if i == 0 || !strings.Contains(w, ".") || !hasAny(words[i-1], "certificate", "domain", "for", "host", "name") || strings.ContainsAny(w, "/_@") {
+			continue
+		}
+		if nameMatches(w, v.Host) || strings.HasSuffix(lower(v.Host), "."+w) {
+			return false
+		}
+		named = true
+	}
+	return named
+}
+
+// maxWords bounds the words of a line that are looked at.
+const maxWords = 64
 
 // validationBlocked answers whether the failure's words speak of validation.
 func (v *View) validationBlocked(failed Ans) Ans {

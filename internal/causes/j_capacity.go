@@ -130,8 +130,8 @@ var workerCodes = []int{500, 502, 503, 504, 520, 522, 524, 525}
 
 func judgeWorkers(v *View) []Verdict {
 	return v.capacity("capacity.workers-exhausted", workerCodes, func(l *Leg, c *Case) bool {
-		full := v.Logged("the server's log names the limit", nil, fact.LogWorkersFull)
-		lines, _ := v.Lines(nil, fact.LogWorkersFull)
+		full := v.Logged("the server's log names the limit", v.busyNow, fact.LogWorkersFull)
+		lines, _ := v.Lines(v.busyNow, fact.LogWorkersFull)
 		if queue, up := v.backlogged(l); queue.IsYes() && len(lines) == 0 {
 			full, lines = queue, []fact.LogLine{{Program: up.Name, Text: queue.Says}}
 		}
@@ -153,6 +153,13 @@ func judgeWorkers(v *View) []Verdict {
 		c.Fix(f)
 		return true
 	})
+}
+
+// busyNow reports whether the program of a line runs: one that is stopped has no
+// workers to be busy.
+func (v *View) busyNow(l fact.LogLine) bool {
+	same := v.Services(func(s fact.Service) bool { return sameProgram(s, l.Program) })
+	return len(same) == 0 || slices.ContainsFunc(same, func(s Service) bool { return running(s.Service) })
 }
 
 // limitOf is the name of a program's limit of workers or connections.

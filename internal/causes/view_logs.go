@@ -3,6 +3,7 @@ package causes
 import (
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/originward/originward/fact"
 )
@@ -45,7 +46,7 @@ func (v *View) Lines(keep func(fact.LogLine) bool, kinds ...string) (out []fact.
 			if !slices.Contains(kinds, l.Kind) || keep != nil && !keep(l) {
 				continue
 			}
-			if !it.Fact.From.IsZero() && l.At.Before(it.Fact.From) {
+			if past(it.Fact, l) || !it.Fact.From.IsZero() && l.At.Before(it.Fact.From) {
 				continue
 			}
 			out = append(out, l)
@@ -53,6 +54,22 @@ func (v *View) Lines(keep func(fact.LogLine) bool, kinds ...string) (out []fact.
 		}
 	}
 	return out, by
+}
+
+// lately is how long before the look a line about a passing state (a full pool,
+// a request that met a limit) still speaks of the failure that is looked at:
+// what was full half an hour ago says nothing of a port that is closed now.
+const lately = 10 * time.Minute
+
+// passing are the kinds of lines that tell of a state which passes.
+var passing = []string{
+	fact.LogWorkersFull, fact.LogTooManyFiles, fact.LogConntrackFull, fact.LogSYNFlood, fact.LogProxyProtocol, fact.LogUpstreamHeader,
+	fact.LogHeaderTooBig, fact.LogLimited, fact.LogDenied, fact.LogHTTP2,
+}
+
+// past reports whether a line tells of a passing state that was not seen lately.
+func past(in fact.Logs, l fact.LogLine) bool {
+	return !l.At.IsZero() && !in.To.IsZero() && in.To.Sub(l.At) > lately && slices.Contains(passing, l.Kind)
 }
 
 // Logged is the answer to "does a line of these kinds stand in the logs".

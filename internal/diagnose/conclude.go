@@ -195,6 +195,9 @@ func (e *explained) missing() []originward.NotObserved {
 	out := []originward.NotObserved{}
 	out = append(out, e.b.NotObserved...)
 	out = append(out, e.broken...)
+	if e.hostAge > staleAfter {
+		out = append(out, oldHost(e.hostAge))
+	}
 	for _, v := range originward.Vantages() {
 		told := slices.ContainsFunc(e.b.NotObserved, func(n originward.NotObserved) bool { return n.Vantage == v })
 		if !e.view.Has(v) && !told {

@@ -61,11 +61,13 @@ type explained struct {
 	status   originward.Status
 	broken   []originward.NotObserved // judges that failed: a bug of ours, told as such
 	rank     map[originward.CauseID]int
+	hostAge  time.Duration // how long before the question the host was looked at
 }
 
 func explain(b *originward.Bundle) *explained {
 	e := &explained{b: prepare(b), rank: map[originward.CauseID]int{}}
 	e.view = causes.NewView(e.b)
+	e.hostAge = hostAge(e.b)
 	for i, c := range causes.Catalogue() {
 		e.rank[c.ID] = i
 		e.verdicts = append(e.verdicts, e.judge(c)...)
@@ -95,7 +97,7 @@ func (e *explained) judge(c causes.Cause) (out []causes.Verdict) {
 			v.Title = c.Title
 		}
 		v.Where = c.Where
-		out = append(out, v)
+		out = append(out, e.aged(v))
 	}
 	return out
 }
