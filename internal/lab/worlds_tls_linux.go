@@ -63,6 +63,13 @@ func certWorlds() []*World {
 		badCert("cert-not-yet-valid", "the certificate is valid from tomorrow on: a wrong clock stamped it", "tls.clock-skew",
 			CertSpec{NotBefore: ago(-day)}, true).with(func(w *World) { w.Stands = originward.Likely }),
 		badCert("chain-incomplete-nginx", "the intermediate certificate is not sent", "tls.chain-incomplete", CertSpec{}, false),
+		badCert("chain-incomplete-certbot", "nginx sends certbot's cert.pem, not its fullchain.pem", "tls.chain-incomplete", CertSpec{}, true).with(func(w *World) {
+			live := replace(nginxSite, "/etc/ssl/shop.pem", "/etc/letsencrypt/live/shop.example/cert.pem", "/etc/ssl/shop.key", "/etc/letsencrypt/live/shop.example/privkey.pem")
+			w.Break = steps(sh(`mkdir -p /etc/letsencrypt/archive/shop.example /etc/letsencrypt/live/shop.example; cd /etc/letsencrypt/archive/shop.example
+openssl x509 -in /etc/ssl/shop.pem -out cert1.pem; cp /etc/ssl/shop.key privkey1.pem; cp /etc/ssl/shop.pem fullchain1.pem
+for f in cert privkey fullchain; do ln -s ../../archive/shop.example/${f}1.pem ../../live/shop.example/$f.pem; done`), reload(live))
+			w.Cure = reload(nginxSite)
+		}),
 		badCert("chain-incomplete-haproxy", "haproxy's file holds the leaf alone", "tls.chain-incomplete", CertSpec{}, false).with(func(w *World) {
 			w.Needs = []string{"haproxy", "python3"}
 			w.Setup = steps(app(3000, "ok"), haproxy(haproxyConf("", haproxyApp)))
