@@ -41,7 +41,6 @@ var notHere = map[string]string{
 	"workers-fpm":                    "the application is slow; more children would only wait too",
 	"rule-blocks-rate":               "which rate the site can bear, its owner knows",
 	"workers-apache":                 "the limit is a trade against memory",
-	"systemd-ip-deny":                "whose address filter a unit keeps, its owner knows",
 }
 
 // passing are worlds whose break is no state that a file, rule or unit holds,

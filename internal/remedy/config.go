@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -78,6 +80,9 @@ func (c *Config) Plan(context.Context, *Machine) (Change, error) {
 	if len(c.Test) > 0 {
 		ch.Show = append(ch.Show, command(c.Test[0], c.Test[1:]...))
 	}
+	if c.units() {
+		ch.Show = append(ch.Show, "systemctl daemon-reload")
+	}
 	if c.Serve != nil && c.Then != "" {
 		ch.Show = append(ch.Show, c.Serve.command(c.then(was.Running)))
 	}
@@ -116,10 +121,27 @@ func (c *Config) Apply(ctx context.Context, m *Machine) error {
 			return fmt.Errorf("the server's own test refuses the change: %w", err)
 		}
 	}
+	if err := c.readUnits(ctx, m); err != nil {
+		return err
+	}
 	if op := c.then(was.Running); op != "" && c.Serve != nil {
 		return c.Serve.run(ctx, m, op)
 	}
 	return nil
+}
+
+// units reports whether files of systemd are among those that are changed.
+func (c *Config) units() bool {
+	return slices.ContainsFunc(c.Edits, func(e Edit) bool { return strings.HasPrefix(e.Path, "/etc/systemd/") })
+}
+
+// readUnits has systemd read its files anew.
+func (c *Config) readUnits(ctx context.Context, m *Machine) error {
+	if !c.units() {
+		return nil
+	}
+	_, err := m.Run(ctx, "", "systemctl", "daemon-reload")
+	return err
 }
 
 // Undo writes the files back and lets the server run what it ran before.
@@ -148,6 +170,11 @@ func (c *Config) Undo(ctx context.Context, m *Machine, before json.RawMessage) e
 	changed, err := putBack(was.Files)
 	if err != nil {
 		return err
+	}
+	if changed {
+		if err := c.readUnits(ctx, m); err != nil {
+			return err
+		}
 	}
 	if !serves || !was.Running {
 		return nil
