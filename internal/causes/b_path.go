@@ -116,6 +116,14 @@ func (l *Leg) garbled() bool {
 	})
 }
 
+// cutOff reports whether every failure of the leg is a connection that was ended:
+// the end arrived, so it was not lost on the way.
+func (l *Leg) cutOff() bool {
+	return len(l.Bads) > 0 && !slices.ContainsFunc(l.Bads, func(b Bad) bool {
+		return b.Fault != originward.ConnectionTerminated && b.Fault != originward.HTTPResponseIncomplete
+	})
+}
+
 // edgeOnly reports whether the failures of a leg were seen by the edge itself.
 func (v *View) edgeOnly(l *Leg) bool {
 	return slices.ContainsFunc(l.Bads, func(b Bad) bool { return b.Edge })

@@ -150,7 +150,7 @@ func (v *View) acme(c *Case, failed Ans, l *Leg) Verdict {
 func (v *View) acmeFails() Ans {
 	for _, it := range v.jobs {
 		for _, j := range it.Fact.Jobs {
-			if j.Kind == "acme" && j.OK == fact.No && (j.Target == "" || v.Host == "" || hasAny(j.Target, lower(v.Host)) || hasAny(lower(v.Host), lower(j.Target))) {
+			if j.Kind == "acme" && j.OK == fact.No && !v.jobOfOthers(j) && (j.Target == "" || v.Host == "" || hasAny(j.Target, lower(v.Host)) || hasAny(lower(v.Host), lower(j.Target))) {
 				says := j.Name + " failed"
 				if len(j.Errors) > 0 {
 					says += ": " + j.Errors[0].Text
@@ -166,6 +166,12 @@ func (v *View) acmeFails() Ans {
 		return Yes(lines[0].Text, by...)
 	}
 	return Unseen(lookJobs)
+}
+
+// jobOfOthers reports whether everything that a job complains of is of other
+// sites.
+func (v *View) jobOfOthers(j fact.Job) bool {
+	return len(j.Errors) > 0 && !slices.ContainsFunc(j.Errors, func(e fact.Place) bool { return !v.ofOthers(e.Text) })
 }
 
 // ofOthers reports whether a line of a client that gets certificates names

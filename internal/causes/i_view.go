@@ -1,7 +1,9 @@
 package causes
 
 import (
+	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/originward/originward"
@@ -141,12 +143,30 @@ func targets(l fact.LogLine, u fact.Upstream) bool {
 	if group, server, ok := strings.Cut(t, "/"); ok && group != "" && group == u.Group {
 		return slices.Contains(strings.Fields(u.Place.Text), server) // haproxy's backend/server
 	}
+	port := portOf(u)
 	for _, a := range u.Resolved {
-		if strings.Contains(t, a.String()) {
+		// Several backends may share an address, and differ in the port only.
+		if port == 0 && strings.Contains(t, a.String()) || port != 0 && strings.Contains(t, netip.AddrPortFrom(a, port).String()) {
 			return true
 		}
 	}
 	return false
+}
+
+// portOf is the port of an upstream; zero where it is not written.
+func portOf(u fact.Upstream) uint16 {
+	if u.Addr.IsValid() {
+		return u.Addr.Port()
+	}
+	_, after, _ := strings.Cut(u.Name, "]")
+	if i := strings.LastIndexByte(u.Name, ':'); i >= 0 && !strings.HasPrefix(u.Name, "[") {
+		after = u.Name[i:]
+	}
+	n, err := strconv.ParseUint(strings.TrimPrefix(after, ":"), 10, 16)
+	if err != nil {
+		return 0
+	}
+	return uint16(n)
 }
 
 // backendSocket answers whether a socket of the host serves the backend.

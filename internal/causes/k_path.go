@@ -257,7 +257,7 @@ func judgeTransitLoss(v *View) []Verdict {
 			continue
 		}
 		fails, keys := v.Fails(l, 522, 520, 524)
-		if !fails.IsYes() || !v.edgeOnly(l) || !directReaches(l).IsYes() || l.garbled() {
+		if !fails.IsYes() || !v.edgeOnly(l) || !directReaches(l).IsYes() || l.garbled() || l.cutOff() {
 			continue
 		}
 		c := newCase("path.transit-loss", l.Subject()).Explains(keys...).Vague()

@@ -37,12 +37,19 @@ func oldHost(age time.Duration) originward.NotObserved {
 
 // aged takes from a verdict the certainty that it owes to an old look at the host.
 func (e *explained) aged(v causes.Verdict) causes.Verdict {
-	if e.hostAge <= staleAfter || v.Standing != originward.Proved || !slices.ContainsFunc(e.b.Evidence, func(it originward.Evidence) bool {
+	if e.hostAge <= staleAfter || !v.Standing.Named() || !slices.ContainsFunc(e.b.Evidence, func(it originward.Evidence) bool {
 		return it.Vantage == originward.Host && slices.Contains(v.For, it.ID)
 	}) {
 		return v
 	}
-	v.Standing = originward.Likely
+	switch {
+	case v.Where == originward.WhereNetwork || v.Where == originward.WhereProvider:
+		v.Standing = originward.Possible // it rests on the host being in order, which it may not be any more
+	case v.Standing == originward.Proved:
+		v.Standing = originward.Likely
+	default:
+		return v
+	}
 	v.Next = &originward.Next{Observe: originward.Host, How: oldHost(e.hostAge).How}
 	return v
 }
