@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -145,6 +146,19 @@ func connector(id, service string, more ...string) step {
 		sh("chmod +x /usr/local/bin/cloudflared; setsid /usr/local/bin/cloudflared tunnel --config /etc/cloudflared/config.yml run </dev/null >>/var/log/connector-start.log 2>&1 & echo $! >/run/cloudflared.pid"),
 		logged(tunnelLog, "connIndex="),
 	)
+}
+
+// pushed makes a step that starts the connector of a tunnel that is configured at
+// the CDN: its file has no rules, and its log has those that were sent to it. The
+// stand-in takes them from a comment.
+func pushed(service string) step {
+	rules := fmt.Sprintf(`{"ingress":[{"hostname":"%s","originRequest":{},"service":"%s"},{"service":"http_status:404"}],"warp-routing":{"enabled":false}}`, Site, service)
+	line := "config=" + strconv.Quote(rules) + " version=3"
+	conf := fmt.Sprintf("tunnel: %s\ncredentials-file: /etc/cloudflared/%[1]s.json\nmetrics: 127.0.0.1:20241\nlogfile: %s\n# service: %s\n", tunnelID, tunnelLog, service)
+	return steps(write("/etc/cloudflared/config.yml", conf), write("/usr/local/bin/cloudflared", connectorScript), write("/tmp/pushed", line+"\n"),
+		sh("chmod +x /usr/local/bin/cloudflared; echo \"$(date -u +%Y-%m-%dT%H:%M:%SZ) INF Updated to new configuration $(cat /tmp/pushed)\" >>"+tunnelLog+
+			"; setsid /usr/local/bin/cloudflared tunnel --config /etc/cloudflared/config.yml run </dev/null >>/var/log/connector-start.log 2>&1 & echo $! >/run/cloudflared.pid"),
+		logged(tunnelLog, "connIndex="))
 }
 
 // tunnels is the vendor's side: what it knows of registered connectors.

@@ -67,6 +67,11 @@ func secondServers() []*World {
 			w.Break, w.Cure = flood(1300, 80, get), release
 		}),
 		behind.with(func(w *World) {
+			w.Name, w.Title, w.Causes = "workers-haproxy", "slow visitors hold all connections that haproxy takes", ids("capacity.workers-exhausted")
+			w.Setup = steps(app(3000, "ok"), haproxy(replace(good, "maxconn 256", "maxconn 60", "timeout client 10s", "timeout client 300s")))
+			w.Break, w.Cure = hold(90, 80, get), release
+		}),
+		behind.with(func(w *World) {
 			w.Name, w.Title, w.Code, w.Causes = "shared-edge-haproxy", "haproxy answers 429 to addresses that ask too often, and an edge is one address", 429, ids("ratelimit.shared-edge")
 			w.Break = steps(sh(haproxyStop), haproxy(haproxyConf("stick-table type ip size 100k expire 120s store http_req_rate(120s)\n\thttp-request track-sc0 src\n\thttp-request deny deny_status 429 if { sc_http_req_rate(0) gt 1 }", haproxyApp)))
 		}),

@@ -100,21 +100,26 @@ func memoryLimited(unit string, limit int) step {
 		if _, err := os.Stat(filepath.Join(own, "memory.max")); err == nil {
 			return os.WriteFile(filepath.Join(own, "memory.max"), most, 0)
 		}
-		const base = "/sys/fs/cgroup/memory"
-		dir := filepath.Join(base, filepath.Base(s.Dir))
-		if err := os.Mkdir(dir, 0o755); err != nil {
-			return fmt.Errorf("a cgroup that limits memory: %w", err)
-		}
-		s.closers = append(s.closers, closer(func() error {
-			left, _ := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
-			err := moveTo(base, left)
-			return errors.Join(err, os.Remove(dir))
-		}))
-		if err := os.WriteFile(filepath.Join(dir, "memory.limit_in_bytes"), most, 0); err != nil {
-			return err
-		}
-		return moveTo(dir, pids)
+		return s.limitMemory(pids, most)
 	}
+}
+
+// limitMemory puts processes into a cgroup of version 1 that limits their memory.
+func (s *Stage) limitMemory(pids, most []byte) error {
+	const base = "/sys/fs/cgroup/memory"
+	dir := filepath.Join(base, filepath.Base(s.Dir))
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return fmt.Errorf("a cgroup that limits memory: %w", err)
+	}
+	s.closers = append(s.closers, closer(func() error {
+		left, _ := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
+		err := moveTo(base, left)
+		return errors.Join(err, os.Remove(dir))
+	}))
+	if err := os.WriteFile(filepath.Join(dir, "memory.limit_in_bytes"), most, 0); err != nil {
+		return err
+	}
+	return moveTo(dir, pids)
 }
 
 // moveTo moves processes into a cgroup.

@@ -74,6 +74,10 @@ func tunnelWorlds() []*World {
 			w.Break = steps(again(plain, "faulty: yes"), up)
 		}),
 		base.with(func(w *World) {
+			w.Name, w.Title, w.Causes = "tunnel-dashboard-localhost", "the rule of a tunnel that is configured at the CDN says localhost, which is ::1 first, and the service listens on 127.0.0.1", ids("tunnel.origin-ipv6-localhost")
+			w.Setup, w.Unhealthy, w.Cure = steps(app(3000, "ok"), tunnelNetwork(tunnelID), pushed("http://localhost:3000"), up), "the rule is wrong from the start", nil
+		}),
+		base.with(func(w *World) {
 			w.Name, w.Title, w.Causes = "tunnel-service-down", "the service behind the connector was stopped", ids("backend.down")
 			w.Break, w.Cure = sh(appStop(3000)), app(3000, "ok")
 		}),

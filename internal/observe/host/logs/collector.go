@@ -34,7 +34,7 @@ func run(ctx context.Context, env *collect.Env, configs *webconfig.Configs) ([]o
 	ours := ownAddress(env.Addresses(ctx))
 	list := files(ctx, env, configs)
 	total := newTally(env.CDN, env.Ray)
-	total.netns = ownNamespace()
+	total.netns, total.begun = ownNamespace(), begun(env.Processes(ctx))
 	sources := make([]fact.LogSource, len(list))
 	var mu sync.Mutex // guards total
 	var wg sync.WaitGroup

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/originward/originward/fact"
+	"github.com/originward/originward/internal/observe/host/procs"
 )
 
 // Lines as the programs write them.
@@ -107,6 +108,17 @@ func TestForeignPacketsDoNotCount(t *testing.T) {
 		kernelLine("kernel", time.Unix(0, 0), "IN=eth0 SRC=173.245.48.10 DST="+dst+" PROTO=TCP DPT=443 SYN URGP=0", tl, ours)
 	}
 	if got := tl.sorted(); len(got) != 1 || got[0].Count != 1 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestWhatWasBeforeThisHostDoesNotCount(t *testing.T) {
+	tl := newTally(nobody, "")
+	tl.begun = begun(procs.Table{Processes: []procs.Process{{PID: 7, Started: time.Unix(5, 0)}, {PID: 1, Started: time.Unix(1000, 0)}}})
+	for _, at := range []int64{900, 1100} {
+		kernelLine("kernel", time.Unix(at, 0), "Out of memory: Killed process 7 (php-fpm8.2)", tl, nil)
+	}
+	if got := tl.sorted(); len(got) != 1 || got[0].Count != 1 || got[0].At.Unix() != 1100 {
 		t.Errorf("%+v", got)
 	}
 }

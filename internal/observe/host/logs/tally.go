@@ -22,8 +22,9 @@ type cdnOf func(netip.Addr) (name string, in netip.Prefix, ok bool)
 // tally counts equal lines together.
 type tally struct {
 	cdn   cdnOf
-	ray   string // of the failing request; its line is kept on its own
-	netns string // number of our network namespace; empty = not known
+	ray   string    // of the failing request; its line is kept on its own
+	netns string    // number of our network namespace; empty = not known
+	begun time.Time // of the host itself: what the kernel said before is about others; zero = not known
 	lines map[key]*fact.LogLine
 }
 
