@@ -94,7 +94,11 @@ func heldOpen(env *collect.Env, p procs.Process) []file {
 		if err != nil || !isLogPath(to) || !logName.MatchString(to) || strings.HasSuffix(to, " (deleted)") {
 			continue
 		}
-		out = append(out, file{fs: rootfs.For(env, p), name: to, program: program, access: accessName.MatchString(filepath.Base(to))})
+		writes := program
+		if known := programOf(filepath.Base(to)); program == "app" && known != "" {
+			writes = known // written in a language that is run: fail2ban, certbot
+		}
+		out = append(out, file{fs: rootfs.For(env, p), name: to, program: writes, access: accessName.MatchString(filepath.Base(to))})
 	}
 	return out
 }
