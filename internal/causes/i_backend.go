@@ -158,7 +158,7 @@ func (v *View) backendWent(l *Leg) Ans {
 			lines, by := v.Lines(nil, fact.LogSegfault)
 			if !slices.ContainsFunc(lines, func(x fact.LogLine) bool {
 				d := s.Since.Sub(x.At)
-				return d > -time.Second && d < restartWithin
+				return d > -time.Second && d < restartWithin || v.lostAt(x.At) // or one of its workers crashed
 			}) && len(lines) > 0 {
 				return No(nameOf(s.Service)+" runs, and was not started after a crash", addIDs(by, []string{s.By})...)
 			}
