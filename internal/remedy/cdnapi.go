@@ -34,6 +34,8 @@ const apiTimeout = 15 * time.Second
 // ErrToken says that the CDN cannot be changed for want of a token.
 var ErrToken = errors.New("no API token that may edit: give --cdn-token-file, or set CLOUDFLARE_API_TOKEN")
 
+func (a API) tokenFromEnv() bool { return a.TokenFile == "" }
+
 func (a API) options() ([]option.RequestOption, error) {
 	base, err := observe.BaseURL(a.Base)
 	if err != nil {

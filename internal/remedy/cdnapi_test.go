@@ -171,3 +171,18 @@ func TestLowerMode(t *testing.T) {
 		t.Error("a lower mode cures a server that is down")
 	}
 }
+
+// TestTokenFromEnv: a guard inherits the token that only the environment holds.
+func TestTokenFromEnv(t *testing.T) {
+	env, file := API{Base: "http://192.0.2.1/client/v4"}, API{Base: "http://192.0.2.1/client/v4", TokenFile: "/root/token"}
+	for want, steps := range map[bool][][]Step{
+		true:  {{step("config", "", &Config{}), step("ssl", "", &SSL{API: env})}, {step("origincert", "", &OriginCert{API: env})}, {step("record", "", &Record{API: env})}},
+		false: {nil, {step("config", "", &Config{})}, {step("rule", "", &Rule{API: file}), step("access", "", &AccessRule{API: file})}},
+	} {
+		for i, list := range steps {
+			if got := (Plan{Steps: list}).tokenFromEnv(); got != want {
+				t.Errorf("%v %d: %v", want, i, got)
+			}
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -58,7 +59,7 @@ func (j *Job) startGuard(args []string, jr *journal) error {
 	}
 	defer out.Close()
 	cmd := exec.Command(args[0], args[1:]...)
-	if underSystemd() {
+	if underSystemd() && !jr.plan.tokenFromEnv() { // anybody may read a unit's environment
 		unit := append([]string{"--quiet", "--collect", "--unit=originward-guard-" + jr.plan.ID, "--property=KillMode=process", "--"}, args...)
 		cmd = exec.Command("systemd-run", unit...)
 		if cmd.Run() == nil {
@@ -73,6 +74,15 @@ func (j *Job) startGuard(args []string, jr *journal) error {
 	}
 	go func() { _ = cmd.Wait() }() // ends with the guard; nobody else reaps it while we live
 	return nil
+}
+
+// tokenFromEnv reports whether steps can be taken back only with a token of this
+// process's environment.
+func (p Plan) tokenFromEnv() bool {
+	return slices.ContainsFunc(p.Steps, func(s Step) bool {
+		a, ok := s.Do.(interface{ tokenFromEnv() bool })
+		return ok && a.tokenFromEnv()
+	})
 }
 
 // underSystemd reports whether systemd runs this system (sd_booted(3)).
