@@ -45,3 +45,26 @@ func TestDecisions(t *testing.T) {
 		t.Error("what is no list was read")
 	}
 }
+
+// FuzzDecisions: whatever the list says, only bans in force of the networks come out
+// of it, and nothing of it stands in a place where a command expects an option.
+func FuzzDecisions(f *testing.F) {
+	f.Add([]byte(listed))
+	f.Add([]byte(`[{"decisions":[{"duration":"1h","value":"--all","scope":"Ip","type":"ban"}]}]`))
+	now := time.Date(2026, 11, 22, 20, 26, 17, 0, time.UTC)
+	b := &Decisions{Nets: []netip.Prefix{netip.MustParsePrefix("173.245.48.0/20")}}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		got, err := b.read(raw, now)
+		if err != nil && len(got) > 0 {
+			t.Errorf("an error, and %v", got)
+		}
+		for _, d := range got {
+			if p := d.prefix(); !p.IsValid() || !b.Nets[0].Overlaps(p) || !d.Until.After(now) && d.Until != now {
+				t.Errorf("%+v", d)
+			}
+			if a := d.argv("delete"); len(a) != 4 || a[3] != d.Value {
+				t.Errorf("%q", a)
+			}
+		}
+	})
+}
