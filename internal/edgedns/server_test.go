@@ -11,9 +11,7 @@ import (
 	"math/big"
 	"net"
 	"net/netip"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -470,82 +468,6 @@ func TestRateLimit(t *testing.T) {
 	}
 	if len(l.counted) > maxCounted {
 		t.Errorf("%d counted", len(l.counted))
-	}
-}
-
-// unbound resolves through the server and finds its signatures good.
-func TestBehindUnbound(t *testing.T) {
-	unbound, err := exec.LookPath("unbound")
-	if err != nil {
-		t.Skip("unbound is not installed")
-	}
-	cfg := world(t, netip.AddrPort{})
-	_, addr := start(t, cfg)
-	host, port, _ := net.SplitHostPort(addr)
-	free, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := free.LocalAddr().String()
-	free.Close()
-	_, atPort, _ := net.SplitHostPort(at)
-	dir := t.TempDir()
-	k := NewKey("signed.example", &cfg.Zones[1].DNSSEC.Private.PublicKey)
-	conf := fmt.Sprintf(`server:
-  interface: 127.0.0.1
-  port: %s
-  username: ""
-  chroot: ""
-  directory: %q
-  pidfile: ""
-  use-syslog: no
-  logfile: ""
-  do-not-query-localhost: no
-  module-config: "validator iterator"
-  trust-anchor: "%s"
-  domain-insecure: "shop.example"
-stub-zone: {name: "shop.example", stub-addr: "%s@%s"}
-stub-zone:
-  name: "signed.example"
-  stub-addr: "%s@%s"
-`, atPort, dir, strings.ReplaceAll(k.String(), "\t", " "), host, port, host, port)
-	conf = strings.Replace(conf, `stub-zone: {name: "shop.example", stub-addr: "`+host+"@"+port+`"}`, "stub-zone:\n  name: \"shop.example\"\n  stub-addr: \""+host+"@"+port+"\"", 1)
-	path := filepath.Join(dir, "unbound.conf")
-	if err := os.WriteFile(path, []byte(conf), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	var log strings.Builder
-	cmd := exec.Command(unbound, "-d", "-c", path)
-	cmd.Stdout, cmd.Stderr = &log, &log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	client := &dns.Client{Timeout: time.Second}
-	resolve := func(name string, qtype uint16) *dns.Msg {
-		t.Helper()
-		q := new(dns.Msg).SetQuestion(dns.Fqdn(name), qtype)
-		q.SetEdns0(1232, true)
-		for end := time.Now().Add(15 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-			in, _, err := client.Exchange(q, at)
-			if err == nil {
-				return in
-			}
-			if time.Now().After(end) {
-				_ = cmd.Process.Kill()
-				_ = cmd.Wait()
-				t.Fatalf("%s: %v\n%s", name, err, log.String())
-			}
-		}
-	}
-	if in := resolve("alias.shop.example", dns.TypeA); len(in.Answer) != 3 {
-		t.Errorf("alias: %v", in)
-	}
-	for name, want := range map[string]int{"www.signed.example": 2, "x.w.signed.example": 0, "none.signed.example": 0} {
-		in := resolve(name, dns.TypeA)
-		if !in.AuthenticatedData || len(in.Answer) != want || in.Rcode == dns.RcodeServerFailure {
-			t.Errorf("%s is not found good: %v", name, in)
-		}
 	}
 }
 
