@@ -263,7 +263,9 @@ func (v *View) serverFor(u unheard) (Service, bool) {
 			best, score = s, n
 		}
 	}
-	return best, score >= 0
+	// For a server of which nothing is known but that it is stopped nothing speaks,
+	// unless it is the only one.
+	return best, score > 0 || score == 0 && len(u.servers) == 1
 }
 
 // nameOf is a service's name for a sentence.
